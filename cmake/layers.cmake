@@ -1,0 +1,36 @@
+# Options every target of the project carries.
+add_library(millrace_options INTERFACE)
+target_compile_options(millrace_options INTERFACE
+  -Wall -Wextra -Wno-unused-parameter -fno-math-errno -fno-trapping-math
+  $<$<CONFIG:Dev>:-Werror>)
+if(MILLRACE_SANITIZE)
+  target_compile_options(millrace_options INTERFACE -fsanitize=${MILLRACE_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(millrace_options INTERFACE -fsanitize=${MILLRACE_SANITIZE})
+endif()
+set(CMAKE_CXX_FLAGS_DEV "-O1 -g1" CACHE STRING "Flags of the development configuration")
+set(CMAKE_EXE_LINKER_FLAGS_DEV "" CACHE STRING "")
+
+# millrace_layer(NAME SOURCES a.cc ... LINKS layer-or-library ... [PCH pch.h])
+# One static library per layer of docs/architecture.md, called millrace_NAME.
+function(millrace_layer name)
+  cmake_parse_arguments(L "" "PCH" "SOURCES;LINKS" ${ARGN})
+  add_library(millrace_${name} STATIC ${L_SOURCES})
+  target_link_libraries(millrace_${name} PUBLIC ${L_LINKS} PRIVATE millrace_options)
+  target_include_directories(millrace_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  if(L_PCH AND MILLRACE_PCH)
+    target_precompile_headers(millrace_${name} PRIVATE ${L_PCH})
+  endif()
+endfunction()
+
+# millrace_tests(NAME SOURCES a_test.cc ... LINKS ...)
+# One GoogleTest program per layer, called NAME_test, each of its tests known to CTest.
+function(millrace_tests name)
+  if(NOT MILLRACE_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(T "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name}_test ${T_SOURCES})
+  target_link_libraries(${name}_test PRIVATE ${T_LINKS} millrace_options GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name}_test PRIVATE MILLRACE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+endfunction()
