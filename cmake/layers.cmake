@@ -7,8 +7,8 @@ if(MILLRACE_SANITIZE)
   target_compile_options(millrace_options INTERFACE -fsanitize=${MILLRACE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(millrace_options INTERFACE -fsanitize=${MILLRACE_SANITIZE})
 endif()
-set(CMAKE_CXX_FLAGS_DEV "-O1 -g1" CACHE STRING "Flags of the development configuration")
-set(CMAKE_EXE_LINKER_FLAGS_DEV "" CACHE STRING "")
+# The development configuration. Plain variables: project() has already made empty cache entries of these names.
+set(CMAKE_CXX_FLAGS_DEV "-O1 -g1")
 
 # millrace_layer(NAME SOURCES a.cc ... LINKS layer-or-library ... [PCH pch.h])
 # One static library per layer of docs/architecture.md, called millrace_NAME.
