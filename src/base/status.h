@@ -10,14 +10,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
+#include "base/strings.h"
 
 namespace millrace {
 
 #define MR_STATUS_MAKER(name, code)                                          \
   template <class... Args>                                                   \
   [[nodiscard]] absl::Status name(const Args&... args) {                     \
-    return absl::Status(absl::StatusCode::code, absl::StrCat(args...));      \
+    return absl::Status(absl::StatusCode::code, str_cat(args...));            \
   }
 MR_STATUS_MAKER(cancelled, kCancelled)
 MR_STATUS_MAKER(unknown_error, kUnknown)

@@ -1,0 +1,92 @@
+#pragma once
+// Shapes: TensorShape of a value (every dimension known) and PartialTensorShape of a symbolic tensor (rank or
+// dimensions may be unknown). Both are values, cheap to copy for the usual ranks.
+//
+//   tf::TensorShape s = {2, 3};          s.rank() == 2, s.num_elements() == 6
+//   tf::PartialTensorShape p = {-1, 3};  "[?,3]" on display; PartialTensorShape::scalar() is "[]"
+//   tf::PartialTensorShape unknown;      nothing known, "<unknown>"
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace millrace {
+
+// A list of dimensions with room for eight inside; TensorFlow's limit of 254 dimensions holds.
+class Dims {
+ public:
+  static constexpr int kMaxRank = 254;
+  Dims() = default;
+  explicit Dims(std::span<const int64_t> dims);  // dims.size() <= kMaxRank
+  Dims(const Dims& other) : Dims(other.span()) {}
+  Dims(Dims&& other) noexcept;
+  Dims& operator=(const Dims& other);
+  Dims& operator=(Dims&& other) noexcept;
+
+  int size() const { return size_; }
+  int64_t operator[](int i) const { return data()[i]; }
+  int64_t& operator[](int i) { return data()[i]; }
+  const int64_t* data() const { return heap_ ? heap_.get() : inline_; }
+  int64_t* data() { return heap_ ? heap_.get() : inline_; }
+  std::span<const int64_t> span() const { return {data(), static_cast<size_t>(size_)}; }
+
+ private:
+  static constexpr int kInline = 8;
+  int size_ = 0;
+  int64_t inline_[kInline];
+  std::unique_ptr<int64_t[]> heap_;  // null unless size_ > kInline
+};
+
+// The shape of a value. Always valid: 0 <= rank <= 254, dimensions >= 0, and the number of elements fits int64.
+class TensorShape {
+ public:
+  TensorShape() = default;  // scalar
+  // Throw errors::InvalidArgumentError for an impossible shape; inside the library use make_shape (tensor/shape.h).
+  TensorShape(std::initializer_list<int64_t> dims);
+  explicit TensorShape(std::span<const int64_t> dims);
+
+  int rank() const { return dims_.size(); }
+  int64_t dim(int i) const { return dims_[i]; }  // 0 <= i < rank()
+  std::span<const int64_t> dims() const { return dims_.span(); }
+  int64_t num_elements() const { return num_elements_; }
+  std::string to_string() const;  // "[2,3]"
+
+  friend bool operator==(const TensorShape& a, const TensorShape& b);
+
+ private:
+  friend class ShapeFactory;  // tensor/shape.h
+  Dims dims_;
+  int64_t num_elements_ = 1;
+};
+
+// What is known of a symbolic tensor's shape: nothing, the rank, or some dimensions (-1 where unknown).
+class PartialTensorShape {
+ public:
+  PartialTensorShape() = default;  // unknown rank
+  // Throw errors::InvalidArgumentError for dimensions < -1 or more than 254 of them; inside: make_partial_shape.
+  PartialTensorShape(std::initializer_list<int64_t> dims);
+  explicit PartialTensorShape(std::span<const int64_t> dims);
+  PartialTensorShape(const TensorShape& shape);  // NOLINT: every shape is a partial shape
+  static PartialTensorShape scalar() { return PartialTensorShape(TensorShape()); }
+
+  bool has_rank() const { return known_; }
+  int rank() const { return known_ ? dims_.size() : -1; }
+  int64_t dim(int i) const { return dims_[i]; }  // -1 if unknown; 0 <= i < rank()
+  std::span<const int64_t> dims() const { return dims_.span(); }
+  bool is_fully_defined() const;
+  // Product of the dimensions, -1 unless fully defined.
+  int64_t num_elements() const;
+  bool is_compatible_with(const PartialTensorShape& other) const;
+  std::string to_string() const;  // "<unknown>", "[]", "[?,3]"
+
+  friend bool operator==(const PartialTensorShape& a, const PartialTensorShape& b);
+
+ private:
+  friend class ShapeFactory;
+  bool known_ = false;
+  Dims dims_;
+};
+
+}  // namespace millrace
