@@ -1,6 +1,6 @@
 #pragma once
-// From a status inside the library to an exception of the API. Only src/api and the throwing constructors of tensors and
-// shapes call these; no exception crosses a thread or a kernel.
+// From a status inside the library to an exception of the API. Only src/api and the throwing constructors of tensors
+// and shapes call these; no exception crosses a thread or a kernel.
 
 #include "base/status.h"
 #include "millrace/errors.h"
@@ -13,10 +13,13 @@ errors::Where where_of(const absl::Status& status);
 
 [[noreturn]] void raise(const absl::Status& status);
 inline void raise_if_error(const absl::Status& status) {
-  if (!status.ok()) [[unlikely]] raise(status);
+  if (!status.ok()) [[unlikely]]
+    raise(status);
 }
-template <class T> T value_or_raise(absl::StatusOr<T> value) {
-  if (!value.ok()) [[unlikely]] raise(value.status());
+template <class T>
+T value_or_raise(absl::StatusOr<T> value) {
+  if (!value.ok()) [[unlikely]]
+    raise(value.status());
   return *std::move(value);
 }
 

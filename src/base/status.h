@@ -14,10 +14,10 @@
 
 namespace millrace {
 
-#define MR_STATUS_MAKER(name, code)                                          \
-  template <class... Args>                                                   \
-  [[nodiscard]] absl::Status name(const Args&... args) {                     \
-    return absl::Status(absl::StatusCode::code, str_cat(args...));            \
+#define MR_STATUS_MAKER(name, code)                                \
+  template <class... Args>                                         \
+  [[nodiscard]] absl::Status name(const Args&... args) {           \
+    return absl::Status(absl::StatusCode::code, str_cat(args...)); \
   }
 MR_STATUS_MAKER(cancelled, kCancelled)
 MR_STATUS_MAKER(unknown_error, kUnknown)
@@ -44,14 +44,15 @@ MR_STATUS_MAKER(data_loss, kDataLoss)
 #define MR_CONCAT_INNER(a, b) a##b
 #define MR_CONCAT(a, b) MR_CONCAT_INNER(a, b)
 
-#define MR_RETURN_IF_ERROR(expr)                              \
-  do {                                                        \
+#define MR_RETURN_IF_ERROR(expr)                                       \
+  do {                                                                 \
     if (absl::Status mr_status = (expr); !mr_status.ok()) [[unlikely]] \
-      return mr_status;                                       \
+      return mr_status;                                                \
   } while (false)
 
 #define MR_ASSIGN_OR_RETURN(lhs, expr) MR_ASSIGN_OR_RETURN_IMPL(MR_CONCAT(mr_statusor_, __LINE__), lhs, expr)
-#define MR_ASSIGN_OR_RETURN_IMPL(tmp, lhs, expr)   \
-  auto tmp = (expr);                               \
-  if (!tmp.ok()) [[unlikely]] return std::move(tmp).status(); \
+#define MR_ASSIGN_OR_RETURN_IMPL(tmp, lhs, expr) \
+  auto tmp = (expr);                             \
+  if (!tmp.ok()) [[unlikely]]                    \
+    return std::move(tmp).status();              \
   lhs = *std::move(tmp)
