@@ -1,0 +1,104 @@
+#pragma once
+// Symbolic values: Output is one output of one operation of a graph, Input is what functions that build operations accept.
+
+#include <source_location>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "millrace/attr.h"
+#include "millrace/tensor.h"
+
+namespace millrace {
+
+class Node;   // a node of a graph; lives as long as its graph
+class Graph;  // millrace/framework.h
+
+class Operation;
+
+// One output of an operation. A cheap value; its graph must live. TF1's Python calls this a Tensor.
+class Output {
+ public:
+  Output() = default;
+  Output(Node* node, int index) : node_(node), index_(index) {}
+  explicit operator bool() const { return node_ != nullptr; }
+
+  std::string name() const;  // "dense/BiasAdd:0"
+  DataType dtype() const;    // a reference type for the outputs of reference variables
+  PartialTensorShape shape() const;
+  // Narrows the static shape; InvalidArgumentError where it contradicts what is known.
+  void set_shape(const PartialTensorShape& shape) const;
+  Operation op() const;
+
+  Node* node() const { return node_; }
+  int index() const { return index_; }
+  friend bool operator==(const Output&, const Output&) = default;
+
+ private:
+  Node* node_ = nullptr;
+  int index_ = 0;
+};
+
+// A node as users see it: something to run, to depend on, or to take outputs of.
+class Operation {
+ public:
+  Operation() = default;
+  explicit Operation(Node* node) : node_(node) {}
+  Operation(const Output& output) : node_(output.node()) {}  // NOLINT: an output stands for its operation
+  explicit operator bool() const { return node_ != nullptr; }
+
+  const std::string& name() const;
+  const std::string& type() const;
+  const std::string& device() const;
+  int num_inputs() const;
+  int num_outputs() const;
+  Output input(int i) const;
+  Output output(int i) const;
+  std::vector<Operation> control_inputs() const;
+  const AttrMap& attrs() const;
+  std::string source() const;  // "train.cc:42", where the user's program created it; empty for imported nodes
+
+  Node* node() const { return node_; }
+  friend bool operator==(const Operation&, const Operation&) = default;
+
+ private:
+  Node* node_ = nullptr;
+};
+
+// The sparse gradient of a gather: rows `values` at `indices` of a tensor of shape `dense_shape`.
+struct IndexedSlices {
+  Output values;
+  Output indices;
+  Output dense_shape;  // may be absent
+};
+
+// An argument of a function that builds operations: a symbolic value, or a literal that becomes a Const node there. Its
+// construction notes the caller's source line, which errors of the operation then show.
+class Input {
+ public:
+  Input() = default;  // absent
+  Input(const Output& output, std::source_location where = std::source_location::current())  // NOLINT
+      : output_(output), where_(where) {}
+  template <class T>
+    requires(std::is_constructible_v<Tensor, T> && !std::is_convertible_v<T, Output> && !std::is_same_v<std::remove_cvref_t<T>, Input>)
+  Input(T&& literal, std::source_location where = std::source_location::current())  // NOLINT
+      : literal_(std::forward<T>(literal)), where_(where) {}
+  // Things that stand for an Output, such as variables.
+  template <class T>
+    requires(std::is_convertible_v<T, Output> && !std::is_same_v<std::remove_cvref_t<T>, Output> && !std::is_same_v<std::remove_cvref_t<T>, Input>)
+  Input(const T& value, std::source_location where = std::source_location::current())  // NOLINT
+      : output_(value), where_(where) {}
+
+  explicit operator bool() const { return static_cast<bool>(output_) || literal_.has_value(); }
+  bool is_literal() const { return literal_.has_value(); }
+  const Output& output() const { return output_; }
+  const Tensor& literal() const { return literal_; }
+  const std::source_location& where() const { return where_; }
+
+ private:
+  Output output_;
+  Tensor literal_;
+  std::source_location where_;
+};
+
+}  // namespace millrace

@@ -1,0 +1,11 @@
+#pragma once
+// The one registry of the program, with every family of ops in it.
+
+#include "op/registry.h"
+
+namespace millrace {
+
+// Built on first use; thread-safe.
+const Registry& all_ops();
+
+}  // namespace millrace
