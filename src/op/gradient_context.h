@@ -42,7 +42,8 @@ class GradientContext {
   virtual DataType dtype(const Output& output) const = 0;  // never a reference type
   virtual const Tensor* constant_value(const Output& output) const = 0;  // null unless a constant
 
-  // A new node. Its name is `name`, or the op type, made unique in the current scope. Returns all outputs.
+  // A new node. Its name is `name`, or the op type, made unique in the current scope; the name "/" is the innermost name scope's
+  // own (Python's operators open a scope "mul", put a converted literal "mul/y" into it and call the op "mul"). Returns all outputs.
   virtual std::vector<Output> op_outputs(std::string_view type, const std::vector<Output>& inputs, AttrMap attrs = {}, std::string_view name = {}) = 0;
   // With a list input (N * T, or a list of types): pass arguments as lists.
   virtual std::vector<Output> op_with_lists(std::string_view type, const std::vector<std::vector<Output>>& inputs, AttrMap attrs = {},
@@ -53,6 +54,8 @@ class GradientContext {
   class Guard { public: virtual ~Guard() = default; };
   virtual std::unique_ptr<Guard> name_scope(std::string_view name) = 0;
   virtual std::unique_ptr<Guard> control_dependencies(const std::vector<Output>& ops) = 0;
+  virtual std::unique_ptr<Guard> colocate_with(const Output& op) = 0;      // nodes get _class = ["loc:@NAME"]
+  virtual std::unique_ptr<Guard> device(std::string_view device) = 0;      // as tf.device; "/cpu:0"
 
   virtual void fail(absl::Status status) = 0;
 
