@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Makes tests/golden: what real TensorFlow computes, as records that `millrace conformance` runs (tests/golden/README.md).
+
+    python3 -m venv /tmp/tf && /tmp/tf/bin/pip install tensorflow-cpu==2.21.0 tf_keras==2.21.0
+    /tmp/tf/bin/python tools/make_golden.py [FOLDER]... [--output DIR]
+
+Only making them needs TensorFlow. Names of folders (ops, random, gradients...) limit the work to these.
+"""
+import argparse
+import os
+import pathlib
+
+os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+os.environ['TF_ENABLE_ONEDNN_OPTS'] = '0'
+
+from golden import arrays, data, elementwise, maths, record, state, training  # noqa: E402 (after the environment)
+
+FOLDERS = {
+    'ops': [elementwise.make, arrays.make, maths.make, state.make],
+    'random': [maths.make_random],
+    'events/summary_ops': [state.make_summaries],
+    'gradients': [training.make_gradients],
+    'losses': [training.make_losses],
+    'metrics': [training.make_metrics],
+    'training': [training.make_trajectories],
+    'data': [data.make],
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folders', nargs='*', help=', '.join(FOLDERS))
+    default = pathlib.Path(__file__).resolve().parent.parent / 'tests' / 'golden'
+    parser.add_argument('--output', type=pathlib.Path, default=default)
+    args = parser.parse_args()
+    os.chdir(default.parent.parent)
+    for folder, makers in FOLDERS.items():
+        if not args.folders or folder in args.folders:
+            writer = record.Writer(args.output / folder)
+            for make in makers:
+                make(writer)
+            writer.write()
+
+
+if __name__ == '__main__':
+    main()
