@@ -35,7 +35,7 @@ class Dims {
  private:
   static constexpr int kInline = 8;
   int size_ = 0;
-  int64_t inline_[kInline];
+  int64_t inline_[kInline] = {};
   std::unique_ptr<int64_t[]> heap_;  // null unless size_ > kInline
 };
 
