@@ -62,10 +62,10 @@ absl::StatusOr<TensorShape> KernelContext::shape_value(int i) const {
   return make_shape(dims);
 }
 
-absl::StatusOr<std::shared_ptr<Variable>> KernelContext::variable(int i) const {
+absl::StatusOr<std::shared_ptr<VariableResource>> KernelContext::variable(int i) const {
   if (is_ref(i)) return inputs_[static_cast<size_t>(i)].variable;
   MR_ASSIGN_OR_RETURN(const ResourceHandle h, handle(i));
-  absl::StatusOr<std::shared_ptr<Variable>> variable = resources().lookup<Variable>(h.container, h.name);
+  absl::StatusOr<std::shared_ptr<VariableResource>> variable = resources().lookup<VariableResource>(h.container, h.name);
   if (!variable.ok() && variable.status().code() == absl::StatusCode::kNotFound) {
     return failed_precondition("Could not find variable ", h.name, ". This could mean that the variable has been deleted or was never initialized. ",
                                to_std(variable.status().message()));
@@ -111,7 +111,7 @@ absl::Status KernelContext::set_output(int i, Tensor tensor) {
   return absl::OkStatus();
 }
 
-absl::Status KernelContext::set_output_ref(int i, std::shared_ptr<Variable> variable) {
+absl::Status KernelContext::set_output_ref(int i, std::shared_ptr<VariableResource> variable) {
   MR_RETURN_IF_ERROR(check_output(i, ref_dtype(variable->dtype())));
   InputValue& out = outputs_[static_cast<size_t>(i)];
   out.tensor = Tensor();

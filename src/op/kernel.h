@@ -68,7 +68,7 @@ class AsyncKernel : public Kernel {
 // One input of a running node: a value, or a reference to a variable.
 struct InputValue {
   Tensor tensor;                       // no value where the input is a reference to an uninitialized variable
-  std::shared_ptr<Variable> variable;  // null unless the input is a reference
+  std::shared_ptr<VariableResource> variable;  // null unless the input is a reference
 };
 
 // What a step offers beyond tensors; the executor implements it. Everything here is thread-safe.
@@ -118,7 +118,7 @@ class KernelContext {
 
   // References and resources.
   bool is_ref(int i) const { return static_cast<size_t>(i) < inputs_.size() && inputs_[static_cast<size_t>(i)].variable != nullptr; }
-  absl::StatusOr<std::shared_ptr<Variable>> variable(int i) const;  // of a reference input or of a resource handle to a Variable
+  absl::StatusOr<std::shared_ptr<VariableResource>> variable(int i) const;  // of a reference input or of a resource handle to a variable
   absl::StatusOr<ResourceHandle> handle(int i) const;               // of a scalar resource input
   template <class T> absl::StatusOr<std::shared_ptr<T>> resource(int i) const {
     MR_ASSIGN_OR_RETURN(const ResourceHandle h, handle(i));
@@ -148,7 +148,7 @@ class KernelContext {
     return absl::OkStatus();
   }
   absl::Status set_output(int i, Tensor tensor);  // dtype must be the declared one
-  absl::Status set_output_ref(int i, std::shared_ptr<Variable> variable);
+  absl::Status set_output_ref(int i, std::shared_ptr<VariableResource> variable);
   absl::Status forward_ref(int in, int out);      // a reference input as a reference output
   // Scratch, or a value to keep.
   absl::StatusOr<Tensor> allocate_temp(DataType dtype, const TensorShape& shape) { return make_tensor(dtype, shape, allocator_); }

@@ -90,8 +90,8 @@ TEST_F(RegistryTest, runs_an_op) {
   EXPECT_EQ(*OpTest(registry, "Twice").infer({PartialTensorShape({-1, 2})}), std::vector<std::string>{"[?,2]"});
 }
 
-TEST(Variable, update_copies_a_shared_value) {
-  Variable v(DataType::kFloat, PartialTensorShape());
+TEST(VariableResource, update_copies_a_shared_value) {
+  VariableResource v(DataType::kFloat, PartialTensorShape());
   EXPECT_EQ(v.value("w").status().message(), "Attempting to use uninitialized value w");
   v.set(Tensor(1.0f));
   const Tensor before = *v.value("w");

@@ -87,51 +87,51 @@ absl::Status make_exclusive(Tensor& value) {
 
 }  // namespace
 
-std::string Variable::description() const { return str_cat("variable of ", dtype_name(dtype_), shape_); }
+std::string VariableResource::description() const { return str_cat("variable of ", dtype_name(dtype_), shape_); }
 
-bool Variable::is_initialized() const {
+bool VariableResource::is_initialized() const {
   std::lock_guard lock(mutex_);
   return value_.has_value();
 }
 
-absl::StatusOr<Tensor> Variable::value(std::string_view name) const {
+absl::StatusOr<Tensor> VariableResource::value(std::string_view name) const {
   std::lock_guard lock(mutex_);
   if (!value_.has_value()) return uninitialized(name);
   return value_;
 }
 
-Tensor Variable::value_or_empty() const {
+Tensor VariableResource::value_or_empty() const {
   std::lock_guard lock(mutex_);
   return value_;
 }
 
-void Variable::set(Tensor value) {
+void VariableResource::set(Tensor value) {
   std::lock_guard lock(mutex_);
   value_.swap(value);  // the old one goes after the lock
 }
 
-void Variable::clear() { set(Tensor()); }
+void VariableResource::clear() { set(Tensor()); }
 
-absl::Status Variable::update(std::string_view name, const std::function<absl::Status(Tensor&)>& update) {
+absl::Status VariableResource::update(std::string_view name, const std::function<absl::Status(Tensor&)>& update) {
   std::lock_guard lock(mutex_);
   if (!value_.has_value()) return uninitialized(name);
   MR_RETURN_IF_ERROR(make_exclusive(value_));
   return update(value_);
 }
 
-VariableLock::VariableLock(std::initializer_list<Variable*> variables) : VariableLock(std::vector<Variable*>(variables)) {}
+VariableLock::VariableLock(std::initializer_list<VariableResource*> variables) : VariableLock(std::vector<VariableResource*>(variables)) {}
 
-VariableLock::VariableLock(std::vector<Variable*> variables) : locked_(std::move(variables)) {
+VariableLock::VariableLock(std::vector<VariableResource*> variables) : locked_(std::move(variables)) {
   std::ranges::sort(locked_);
   locked_.erase(std::unique(locked_.begin(), locked_.end()), locked_.end());
-  for (Variable* v : locked_) v->mutex_.lock();
+  for (VariableResource* v : locked_) v->mutex_.lock();
 }
 
 VariableLock::~VariableLock() {
-  for (Variable* v : locked_) v->mutex_.unlock();
+  for (VariableResource* v : locked_) v->mutex_.unlock();
 }
 
-absl::StatusOr<Tensor*> VariableLock::writable(Variable* variable, std::string_view name) {
+absl::StatusOr<Tensor*> VariableLock::writable(VariableResource* variable, std::string_view name) {
   if (!variable->value_.has_value()) return uninitialized(name);
   MR_RETURN_IF_ERROR(make_exclusive(variable->value_));
   return &variable->value_;

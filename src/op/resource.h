@@ -70,9 +70,9 @@ class ResourceManager {
 //
 // A reader takes value(): a tensor that shares the buffer. A writer changes the buffer in place only while nobody else holds
 // it, otherwise a copy of it; so a read sees a whole value, before or after an update, never a half-written one.
-class Variable final : public Resource {
+class VariableResource final : public Resource {
  public:
-  Variable(DataType dtype, PartialTensorShape shape) : dtype_(dtype), shape_(std::move(shape)) {}
+  VariableResource(DataType dtype, PartialTensorShape shape) : dtype_(dtype), shape_(std::move(shape)) {}
   std::string description() const override;
   DataType dtype() const { return dtype_; }
   const PartialTensorShape& shape() const { return shape_; }
@@ -100,18 +100,18 @@ class Variable final : public Resource {
 // Locks several variables at once without deadlock and hands out their values for writing in place.
 class VariableLock {
  public:
-  explicit VariableLock(std::initializer_list<Variable*> variables);
-  explicit VariableLock(std::vector<Variable*> variables);
+  explicit VariableLock(std::initializer_list<VariableResource*> variables);
+  explicit VariableLock(std::vector<VariableResource*> variables);
   ~VariableLock();
   VariableLock(const VariableLock&) = delete;
   VariableLock& operator=(const VariableLock&) = delete;
   // The value of one of the locked variables, its buffer held by nobody else. FailedPrecondition if uninitialized.
-  absl::StatusOr<Tensor*> writable(Variable* variable, std::string_view name);
+  absl::StatusOr<Tensor*> writable(VariableResource* variable, std::string_view name);
   // The same without making it exclusive: for reading, or for replacing it as a whole.
-  Tensor& value(Variable* variable) { return variable->value_; }
+  Tensor& value(VariableResource* variable) { return variable->value_; }
 
  private:
-  std::vector<Variable*> locked_;  // in address order, each once
+  std::vector<VariableResource*> locked_;  // in address order, each once
 };
 
 }  // namespace millrace

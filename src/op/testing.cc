@@ -80,7 +80,7 @@ OpTest& OpTest::inputs(std::vector<Tensor> list) {
   return *this;
 }
 
-OpTest& OpTest::ref_input(std::shared_ptr<Variable> variable) {
+OpTest& OpTest::ref_input(std::shared_ptr<VariableResource> variable) {
   args_.push_back({inputs_.size()});
   inputs_.push_back({variable->value_or_empty(), std::move(variable)});
   return *this;

@@ -22,14 +22,14 @@ class OpTest {
   OpTest& attr(std::string name, AttrValue value);
   OpTest& input(Tensor value);                                      // inputs in order, lists flat
   OpTest& inputs(std::vector<Tensor> list);                         // one list argument
-  OpTest& ref_input(std::shared_ptr<Variable> variable);
+  OpTest& ref_input(std::shared_ptr<VariableResource> variable);
   OpTest& functions(FunctionRunner* runner);
   // Makes the kernel on the first call and runs it; again for kernels that keep state. Inputs may be replaced in between.
   absl::Status run();
   OpTest& clear_inputs();
 
   const Tensor& output(int i) const { return outputs_.at(static_cast<size_t>(i)).tensor; }
-  std::shared_ptr<Variable> output_ref(int i) const { return outputs_.at(static_cast<size_t>(i)).variable; }
+  std::shared_ptr<VariableResource> output_ref(int i) const { return outputs_.at(static_cast<size_t>(i)).variable; }
   int num_outputs() const { return static_cast<int>(outputs_.size()); }
   ResourceManager& resources();
   // The shapes the shape function infers for partly known inputs ("[2,?]", "[]", "?"), without running a kernel. Type attributes must be set.
