@@ -57,6 +57,8 @@ class GradientContext {
   virtual std::unique_ptr<Guard> colocate_with(const Output& op) = 0;      // nodes get _class = ["loc:@NAME"]
   virtual std::unique_ptr<Guard> device(std::string_view device) = 0;      // as tf.device; "/cpu:0"
 
+  // True the first time that this graph is asked with this key: some of TF's rules build helper nodes once per graph.
+  virtual bool first_time(const std::string& key) = 0;
   virtual void fail(absl::Status status) = 0;
 
   // Conveniences over the above.
