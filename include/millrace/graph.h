@@ -1,6 +1,9 @@
 #pragma once
-// Symbolic values: Output is one output of one operation of a graph, Input is what functions that build operations accept.
+// Symbolic values: Output is one output of one operation of a graph, Input is what functions that build operations
+// accept.
 
+#include <concepts>
+#include <memory>
 #include <source_location>
 #include <span>
 #include <string>
@@ -56,7 +59,8 @@ class Operation {
   Output output(int i) const;
   std::vector<Operation> control_inputs() const;
   const AttrMap& attrs() const;
-  std::string source() const;  // "train.cc:42", where the user's program created it; empty for imported nodes
+  const std::string& source() const;  // "train.cc:42", where the user's program created it; empty for imported nodes
+  Graph graph() const;  // defined in millrace/framework.h's sources; the graph lives while the handle does
 
   Node* node() const { return node_; }
   friend bool operator==(const Operation&, const Operation&) = default;
@@ -72,32 +76,59 @@ struct IndexedSlices {
   Output dense_shape;  // may be absent
 };
 
-// An argument of a function that builds operations: a symbolic value, or a literal that becomes a Const node there. Its
-// construction notes the caller's source line, which errors of the operation then show.
+// What stands for a value without being one yet: a variable, which is read where it is used, or handed on as a
+// reference.
+class OutputSource {
+ public:
+  virtual ~OutputSource() = default;
+  // The value for an op that is being built; as_ref: the reference or handle itself. May make nodes in the default
+  // graph.
+  virtual Output to_output(bool as_ref) const = 0;
+};
+
+// An argument of a function that builds operations: a symbolic value, a variable, or a literal that becomes a Const
+// node there. Its construction notes the caller's source line, which errors of the operation then show.
+//
+// Literals follow Python's rules: a C++ number takes the dtype that the op's other arguments give (1 becomes 1.0f), and
+// a plain double is a float32 where nothing says otherwise, as Python's floats are. Tensors keep their dtype there.
 class Input {
  public:
-  Input() = default;  // absent
+  Input() = default;                                                                         // absent
   Input(const Output& output, std::source_location where = std::source_location::current())  // NOLINT
       : output_(output), where_(where) {}
   template <class T>
-    requires(std::is_constructible_v<Tensor, T> && !std::is_convertible_v<T, Output> && !std::is_same_v<std::remove_cvref_t<T>, Input>)
-  Input(T&& literal, std::source_location where = std::source_location::current())  // NOLINT
-      : literal_(std::forward<T>(literal)), where_(where) {}
-  // Things that stand for an Output, such as variables.
+  requires(std::is_constructible_v<Tensor, T> && !std::is_convertible_v<T, Output> &&
+           !std::is_same_v<std::remove_cvref_t<T>, Input>)
+      Input(T&& literal, std::source_location where = std::source_location::current())  // NOLINT
+      : literal_(std::forward<T>(literal)), is_number_(std::is_arithmetic_v<std::remove_cvref_t<T>>), where_(where) {}
+  // Variables.
   template <class T>
-    requires(std::is_convertible_v<T, Output> && !std::is_same_v<std::remove_cvref_t<T>, Output> && !std::is_same_v<std::remove_cvref_t<T>, Input>)
+  requires requires(const T& v) {
+    { v.output_source() } -> std::convertible_to<std::shared_ptr<const OutputSource>>;
+  }
   Input(const T& value, std::source_location where = std::source_location::current())  // NOLINT
+      : source_(value.output_source()), where_(where) {}
+  // Other things that stand for an Output.
+  template <class T>
+  requires(std::is_convertible_v<T, Output> && !std::is_same_v<std::remove_cvref_t<T>, Output> &&
+           !std::is_same_v<std::remove_cvref_t<T>, Input> && !requires(const T& v) { v.output_source(); })
+      Input(const T& value, std::source_location where = std::source_location::current())  // NOLINT
       : output_(value), where_(where) {}
 
-  explicit operator bool() const { return static_cast<bool>(output_) || literal_.has_value(); }
+  explicit operator bool() const { return static_cast<bool>(output_) || source_ != nullptr || literal_.has_value(); }
   bool is_literal() const { return literal_.has_value(); }
-  const Output& output() const { return output_; }
+  bool is_number() const { return is_number_; }  // a literal that was a plain C++ number
+  // The symbolic value; a variable is read anew at each call. Absent for literals: convert_to_tensor handles all kinds.
+  Output output(bool as_ref = false) const { return source_ ? source_->to_output(as_ref) : output_; }
   const Tensor& literal() const { return literal_; }
+  const std::shared_ptr<const OutputSource>& source() const { return source_; }  // null unless a variable
   const std::source_location& where() const { return where_; }
 
  private:
   Output output_;
   Tensor literal_;
+  std::shared_ptr<const OutputSource> source_;
+  bool is_number_ = false;
   std::source_location where_;
 };
 
