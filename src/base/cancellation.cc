@@ -1,6 +1,7 @@
 #include "base/cancellation.h"
 
 #include <functional>
+#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -23,12 +24,12 @@ CancellationScope::~CancellationScope() {
 
 absl::Status CancellationScope::status() const {
   if (!is_cancelled()) return absl::OkStatus();
-  absl::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   return reason_;
 }
 
 std::optional<CancellationScope::Token> CancellationScope::on_cancel(Callback callback) {
-  absl::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   if (is_cancelled()) return std::nullopt;
   const Token token = next_token_++;
   callbacks_.emplace(token, std::move(callback));
@@ -36,15 +37,15 @@ std::optional<CancellationScope::Token> CancellationScope::on_cancel(Callback ca
 }
 
 bool CancellationScope::remove(Token token) {
-  absl::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   if (callbacks_.erase(token) > 0) return true;
   // A callback that removes itself, or ends the wait that owns it, must not wait for itself.
-  while (running_ == token && running_thread_ != this_thread_id()) callback_done_.Wait(&mutex_);
+  while (running_ == token && running_thread_ != this_thread_id()) callback_done_.wait(lock);
   return false;
 }
 
 void CancellationScope::cancel(absl::Status reason) {
-  absl::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   if (is_cancelled()) return;
   reason_ = reason.ok() ? absl::CancelledError("Operation was cancelled") : std::move(reason);
   cancelled_.store(true, std::memory_order_release);
@@ -53,12 +54,12 @@ void CancellationScope::cancel(absl::Status reason) {
   while (!callbacks_.empty()) {
     auto node = callbacks_.extract(callbacks_.begin());
     running_ = node.key();
-    mutex_.Unlock();
+    lock.unlock();
     node.mapped()();
     node = {};
-    mutex_.Lock();
+    lock.lock();
     running_.reset();
-    callback_done_.SignalAll();
+    callback_done_.notify_all();
   }
 }
 

@@ -8,13 +8,14 @@
 //   scope.remove(*token);                         // afterwards the callback neither runs nor will run
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <optional>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 
 namespace millrace {
 
@@ -49,13 +50,15 @@ class CancellationScope {
   std::optional<Token> parent_token_;
 
   std::atomic<bool> cancelled_{false};
-  mutable absl::Mutex mutex_;
-  absl::CondVar callback_done_;
-  absl::Status reason_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<Token, Callback> callbacks_ ABSL_GUARDED_BY(mutex_);
-  Token next_token_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::optional<Token> running_ ABSL_GUARDED_BY(mutex_);  // the callback being called, and by which thread
-  uint64_t running_thread_ ABSL_GUARDED_BY(mutex_) = 0;
+  // std::mutex here and wherever threads meet: Debian builds abseil without the annotations that the thread sanitizer
+  // needs.
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable callback_done_;
+  absl::Status reason_;
+  absl::flat_hash_map<Token, Callback> callbacks_;
+  Token next_token_ = 0;
+  std::optional<Token> running_;  // the callback being called, and by which thread
+  uint64_t running_thread_ = 0;
 };
 
 }  // namespace millrace

@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
 
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 
 namespace millrace {
@@ -40,15 +40,15 @@ TEST(Cancellation, RemovedCallbackIsNotCalled) {
 
 TEST(Cancellation, RemoveWaitsForTheRunningCallback) {
   CancellationScope scope;
-  absl::Notification started;
+  std::promise<void> started;
   std::atomic<bool> finished{false};
   const auto token = scope.on_cancel([&] {
-    started.Notify();
+    started.set_value();
     absl::SleepFor(absl::Milliseconds(30));
     finished = true;
   });
   std::thread canceller([&] { scope.cancel(); });
-  started.WaitForNotification();
+  started.get_future().wait();
   EXPECT_FALSE(scope.remove(*token));
   EXPECT_TRUE(finished);
   canceller.join();

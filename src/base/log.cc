@@ -6,8 +6,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <memory>
-
-#include "absl/synchronization/mutex.h"
+#include <mutex>
 
 namespace millrace {
 namespace {
@@ -27,7 +26,7 @@ std::atomic<LogLevel>& level_now() {
   return level;
 }
 
-absl::Mutex sink_mutex(absl::kConstInit);
+std::mutex sink_mutex;
 std::shared_ptr<const LogSink>& sink_slot() {
   static auto& slot = *new std::shared_ptr<const LogSink>;  // never destroyed: threads may log while the process ends
   return slot;
@@ -65,7 +64,7 @@ void set_log_level(LogLevel level) { level_now() = level; }
 void log_line(LogLevel level, std::string_view line) {
   std::shared_ptr<const LogSink> sink;
   {
-    absl::MutexLock lock(&sink_mutex);
+    std::lock_guard<std::mutex> lock(sink_mutex);
     sink = sink_slot();
   }
   if (sink) return (*sink)(level, line);
@@ -73,7 +72,7 @@ void log_line(LogLevel level, std::string_view line) {
 }
 
 void set_log_sink(LogSink sink) {
-  absl::MutexLock lock(&sink_mutex);
+  std::lock_guard<std::mutex> lock(sink_mutex);
   sink_slot() = sink ? std::make_shared<const LogSink>(std::move(sink)) : nullptr;
 }
 

@@ -2,13 +2,13 @@
 // A fixed number of named threads that run closures in the order they came. For work beside the compute threads (input
 // pipelines, files, calls); numeric loops run on OpenMP's pool instead.
 
+#include <condition_variable>
 #include <deque>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "absl/synchronization/mutex.h"
 
 namespace millrace {
 
@@ -29,9 +29,10 @@ class ThreadPool {
  private:
   void run();
 
-  absl::Mutex mutex_;
-  std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
-  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  std::mutex mutex_;  // guards queue_ and ending_
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> queue_;
+  bool ending_ = false;
   std::vector<std::thread> threads_;
 };
 

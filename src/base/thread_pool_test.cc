@@ -3,9 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-
-#include "absl/synchronization/blocking_counter.h"
-#include "absl/synchronization/notification.h"
+#include <future>
+#include <latch>
 
 namespace millrace {
 namespace {
@@ -22,31 +21,31 @@ TEST(ThreadPool, RunsEverythingBeforeItEnds) {
 
 TEST(ThreadPool, RunsSideBySide) {
   ThreadPool pool("test", 2);
-  absl::Notification first, second;
-  absl::BlockingCounter done(2);
+  std::promise<void> first, second;
+  std::latch done(2);
   pool.schedule([&] {  // each waits for the other: with one thread this would hang
-    first.Notify();
-    second.WaitForNotification();
-    done.DecrementCount();
+    first.set_value();
+    second.get_future().wait();
+    done.count_down();
   });
   pool.schedule([&] {
-    first.WaitForNotification();
-    second.Notify();
-    done.DecrementCount();
+    first.get_future().wait();
+    second.set_value();
+    done.count_down();
   });
-  done.Wait();
+  done.wait();
 }
 
 TEST(ThreadPool, KnowsItsThreads) {
   ThreadPool pool("test", 1);
   EXPECT_FALSE(pool.is_own_thread());
   bool own = false;
-  absl::BlockingCounter done(1);
+  std::latch done(1);
   pool.schedule([&] {
     own = pool.is_own_thread();
-    done.DecrementCount();
+    done.count_down();
   });
-  done.Wait();
+  done.wait();
   EXPECT_TRUE(own);
 }
 

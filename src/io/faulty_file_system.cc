@@ -27,11 +27,11 @@ class FaultyReader final : public RandomAccessFile, public InputStream {
     return got;
   }
   absl::StatusOr<uint64_t> size() const override {
-    absl::MutexLock lock(&files_->mutex_);
+    std::lock_guard<std::mutex> lock(files_->mutex_);
     return node_->data.size();
   }
   std::optional<uint64_t> remaining() const override {
-    absl::MutexLock lock(&files_->mutex_);
+    std::lock_guard<std::mutex> lock(files_->mutex_);
     return node_->data.size() - std::min<uint64_t>(offset_, node_->data.size());
   }
   const std::string& name() const override { return name_; }
@@ -78,7 +78,7 @@ FaultyFileSystem::FaultyFileSystem(std::string scheme) : scheme_(std::move(schem
 FaultyFileSystem::~FaultyFileSystem() { register_file_system(scheme_, nullptr); }
 
 void FaultyFileSystem::fail_at(int64_t count, absl::Status error) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   fail_at_ = operations_ + count;
   fail_on_ = false;
   fault_ = std::move(error);
@@ -86,12 +86,12 @@ void FaultyFileSystem::fail_at(int64_t count, absl::Status error) {
 
 void FaultyFileSystem::fail_from(int64_t count, absl::Status error) {
   fail_at(count, std::move(error));
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   fail_on_ = true;
 }
 
 void FaultyFileSystem::clear_faults() {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   fail_at_ = -1;
   fail_on_ = false;
   capacity_ = UINT64_MAX;
@@ -99,18 +99,18 @@ void FaultyFileSystem::clear_faults() {
 }
 
 void FaultyFileSystem::set_capacity(uint64_t bytes) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   capacity_ = bytes;
 }
 
 void FaultyFileSystem::set_max_read(size_t bytes) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   max_read_ = bytes;
 }
 
 void FaultyFileSystem::crash(bool keep_torn) {
   clear_faults();
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   ++epoch_;
   files_ = durable_files_;
   for (auto& [path, node] : files_) {
@@ -121,12 +121,12 @@ void FaultyFileSystem::crash(bool keep_torn) {
 }
 
 int64_t FaultyFileSystem::operations() const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   return operations_;
 }
 
 std::string* FaultyFileSystem::mutable_contents(const std::string& path) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   const auto found = files_.find(path);
   return found == files_.end() ? nullptr : &found->second->data;
 }
@@ -146,7 +146,7 @@ absl::StatusOr<std::shared_ptr<FaultyFileSystem::Node>> FaultyFileSystem::find(c
 }
 
 absl::Status FaultyFileSystem::append(Node& node, int64_t epoch, std::string_view data, const std::string& path) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   if (epoch != epoch_) return file_error(path, EBADF);
   if (const absl::Status fault = operation(path); !fault.ok()) {
     node.data.append(data.substr(0, data.size() / 2));
@@ -160,7 +160,7 @@ absl::Status FaultyFileSystem::append(Node& node, int64_t epoch, std::string_vie
 }
 
 absl::Status FaultyFileSystem::sync(Node& node, int64_t epoch, const std::string& path) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   if (epoch != epoch_) return file_error(path, EBADF);
   MR_RETURN_IF_ERROR(operation(path));
   node.synced = node.data.size();
@@ -169,7 +169,7 @@ absl::Status FaultyFileSystem::sync(Node& node, int64_t epoch, const std::string
 
 absl::StatusOr<size_t> FaultyFileSystem::read(const Node& node, uint64_t offset, std::span<char> out,
                                               const std::string& path) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   MR_RETURN_IF_ERROR(operation(path));
   if (offset >= node.data.size() || out.empty()) return size_t{0};
   const size_t size = std::min({out.size(), node.data.size() - offset, max_read_});
@@ -178,21 +178,21 @@ absl::StatusOr<size_t> FaultyFileSystem::read(const Node& node, uint64_t offset,
 }
 
 absl::StatusOr<std::unique_ptr<RandomAccessFile>> FaultyFileSystem::open(const std::string& path) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   MR_RETURN_IF_ERROR(operation(path));
   MR_ASSIGN_OR_RETURN(auto node, find(path));
   return std::make_unique<FaultyReader>(this, std::move(node), path);
 }
 
 absl::StatusOr<std::unique_ptr<InputStream>> FaultyFileSystem::open_stream(const std::string& path) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   MR_RETURN_IF_ERROR(operation(path));
   MR_ASSIGN_OR_RETURN(auto node, find(path));
   return std::make_unique<FaultyReader>(this, std::move(node), path);
 }
 
 absl::StatusOr<std::unique_ptr<WritableFile>> FaultyFileSystem::create(const std::string& path) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   MR_RETURN_IF_ERROR(operation(path));
   if (!directories_.contains(without_slash(std::string(directory_of(path))))) return file_error(path, ENOENT);
   if (directories_.contains(path)) return file_error(path, EISDIR);
@@ -205,7 +205,7 @@ absl::StatusOr<std::unique_ptr<WritableFile>> FaultyFileSystem::create(const std
 
 absl::StatusOr<std::unique_ptr<WritableFile>> FaultyFileSystem::open_to_append(const std::string& path) {
   {
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     const auto found = files_.find(path);
     if (found != files_.end()) {
       MR_RETURN_IF_ERROR(operation(path));
@@ -216,7 +216,7 @@ absl::StatusOr<std::unique_ptr<WritableFile>> FaultyFileSystem::open_to_append(c
 }
 
 absl::StatusOr<FileStat> FaultyFileSystem::stat(const std::string& path) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   MR_RETURN_IF_ERROR(operation(path));
   if (directories_.contains(without_slash(path))) return FileStat{.is_directory = true};
   MR_ASSIGN_OR_RETURN(const auto node, find(path));
@@ -224,7 +224,7 @@ absl::StatusOr<FileStat> FaultyFileSystem::stat(const std::string& path) {
 }
 
 absl::StatusOr<std::vector<std::string>> FaultyFileSystem::list(const std::string& directory) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   MR_RETURN_IF_ERROR(operation(directory));
   const std::string start = without_slash(directory);
   if (!directories_.contains(start)) return file_error(directory, ENOENT);
@@ -242,14 +242,14 @@ absl::StatusOr<std::vector<std::string>> FaultyFileSystem::list(const std::strin
 }
 
 absl::Status FaultyFileSystem::make_directory(const std::string& path) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   MR_RETURN_IF_ERROR(operation(path));
   if (files_.contains(path) || !directories_.insert(without_slash(path)).second) return file_error(path, EEXIST);
   return absl::OkStatus();
 }
 
 absl::Status FaultyFileSystem::remove_file(const std::string& path) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   MR_RETURN_IF_ERROR(operation(path));
   MR_RETURN_IF_ERROR(find(path).status());
   files_.erase(path);
@@ -258,14 +258,14 @@ absl::Status FaultyFileSystem::remove_file(const std::string& path) {
 
 absl::Status FaultyFileSystem::remove_directory(const std::string& path) {
   MR_ASSIGN_OR_RETURN(const auto names, list(path));
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   if (!names.empty()) return file_error(path, ENOTEMPTY);
   directories_.erase(without_slash(path));
   return absl::OkStatus();
 }
 
 absl::Status FaultyFileSystem::rename(const std::string& from, const std::string& to) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   MR_RETURN_IF_ERROR(operation(from));
   MR_ASSIGN_OR_RETURN(auto node, find(from));
   if (directories_.contains(without_slash(to))) return file_error(to, EISDIR);
@@ -275,7 +275,7 @@ absl::Status FaultyFileSystem::rename(const std::string& from, const std::string
 }
 
 absl::Status FaultyFileSystem::sync_directory(const std::string& path) {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   MR_RETURN_IF_ERROR(operation(path));
   const std::string start = without_slash(path);
   const auto inside = [&](const std::string& file) { return directory_of(file) == start; };

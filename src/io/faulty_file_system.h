@@ -12,9 +12,9 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 
-#include "absl/synchronization/mutex.h"
 #include "io/file_system.h"
 
 namespace millrace {
@@ -68,7 +68,7 @@ class FaultyFileSystem final : public FileSystem {
   absl::StatusOr<size_t> read(const Node& node, uint64_t offset, std::span<char> out, const std::string& path);
 
   const std::string scheme_;
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Node>> files_;
   std::map<std::string, std::shared_ptr<Node>> durable_files_;  // what a crash leaves of the names
   std::set<std::string> directories_;

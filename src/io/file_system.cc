@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <map>
-
-#include "absl/synchronization/mutex.h"
+#include <mutex>
 
 namespace millrace {
 namespace {
 
-absl::Mutex registry_mutex(absl::kConstInit);
+std::mutex registry_mutex;
 std::map<std::string, FileSystem*, std::less<>>& registry() {
   static auto& schemes = *new std::map<std::string, FileSystem*, std::less<>>;
   return schemes;
@@ -34,7 +33,7 @@ absl::StatusOr<FileSystem*> file_system_for(std::string_view path) {
   const size_t colon = path.find("://");
   const std::string_view scheme = colon == std::string_view::npos ? "" : path.substr(0, colon);
   if (scheme.empty() || scheme == "file") return &posix_file_system();
-  absl::MutexLock lock(&registry_mutex);
+  std::lock_guard<std::mutex> lock(registry_mutex);
   const auto found = registry().find(scheme);
   if (found == registry().end()) {
     return unimplemented("File system scheme '", scheme, "' not implemented (file: '", path, "')");
@@ -43,7 +42,7 @@ absl::StatusOr<FileSystem*> file_system_for(std::string_view path) {
 }
 
 void register_file_system(const std::string& scheme, FileSystem* files) {
-  absl::MutexLock lock(&registry_mutex);
+  std::lock_guard<std::mutex> lock(registry_mutex);
   if (files) {
     registry()[scheme] = files;
   } else {

@@ -6,5 +6,5 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
+#include <mutex>
 #include "base/status.h"
