@@ -1,37 +1,47 @@
 #pragma once
-// Cutting a loop among the intra-op threads. They are OpenMP's, the pool that oneDNN uses too, so that there is never a
-// second one that spins. Small loops stay on the caller.
+// Loops split over the process's OpenMP team, which oneDNN uses too, so that there is never a second pool that spins. Small
+// work stays on the caller, as waking a team costs some microseconds.
 //
-//   parallel_for(rows, 50, [&](int64_t begin, int64_t end) { for (int64_t r = begin; r < end; ++r) ... });
+//   parallel_for(n, 1.5, [&](int64_t begin, int64_t end) { ... });   // 1.5 ns per item: a hint, not a promise
+//
+// Ranges do not overlap and cover [0, n); the function runs concurrently on them and must not throw. How [0, n) is cut
+// depends on the number of threads: where sums must not, cut by size instead (see reduce.h).
 
 #include <cstdint>
 #include <type_traits>
 
 namespace millrace {
 
-// How many threads a loop started by the calling thread may use; 0 asks for the machine's (OpenMP's default).
+// The most threads that loops of the calling thread use; a session sets it around its steps. 0 means all processors.
 void set_intra_op_threads(int threads);
-int intra_op_threads();
+int intra_op_threads();  // always >= 1; 1 without OpenMP, and inside a parallel loop
 
 namespace parallel_internal {
-inline constexpr int64_t kSmall = 30'000;  // nanoseconds of work below which waking threads costs more than it gains
-using RangeFunction = void (*)(void* body, int64_t begin, int64_t end);
-void run(int64_t n, int64_t total_cost, void* body, RangeFunction function);
+inline constexpr double kMinNanosecondsPerThread = 8000;
+using RangeFunction = void (*)(void* context, int64_t begin, int64_t end);
+void run_ranges(int64_t n, int threads, RangeFunction fn, void* context);
 }  // namespace parallel_internal
 
-// Calls body(begin, end) on disjoint ranges that cover [0, n). `cost` is about how many nanoseconds one item takes. The
-// body must not throw.
-template <class Body>
-void parallel_for(int64_t n, int64_t cost, Body&& body) {
+template <class F>
+void parallel_for(int64_t n, double cost_ns, F&& fn) {
   if (n <= 0) return;
-  const int64_t total = n > INT64_MAX / (cost + 1) ? INT64_MAX : n * cost;
-  if (n == 1 || total < parallel_internal::kSmall) {
-    body(int64_t{0}, n);
+  const double total = static_cast<double>(n) * cost_ns;
+  if (total < 2 * parallel_internal::kMinNanosecondsPerThread || n == 1) {
+    fn(int64_t{0}, n);
     return;
   }
-  using Plain = std::remove_reference_t<Body>;
-  parallel_internal::run(n, total, const_cast<void*>(static_cast<const void*>(&body)),
-                         [](void* b, int64_t begin, int64_t end) { (*static_cast<Plain*>(b))(begin, end); });
+  const double wanted = total / parallel_internal::kMinNanosecondsPerThread;
+  const int limit = intra_op_threads();
+  int threads = wanted < limit ? static_cast<int>(wanted) : limit;
+  if (threads > n) threads = static_cast<int>(n);
+  if (threads <= 1) {
+    fn(int64_t{0}, n);
+    return;
+  }
+  auto call = [](void* context, int64_t begin, int64_t end) {
+    (*static_cast<std::remove_reference_t<F>*>(context))(begin, end);
+  };
+  parallel_internal::run_ranges(n, threads, call, const_cast<void*>(static_cast<const void*>(&fn)));
 }
 
 }  // namespace millrace
