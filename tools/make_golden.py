@@ -13,7 +13,7 @@ import pathlib
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 os.environ['TF_ENABLE_ONEDNN_OPTS'] = '0'
 
-from golden import arrays, data, elementwise, maths, record, state, training  # noqa: E402 (after the environment)
+from golden import arrays, data, elementwise, files, maths, record, state, training  # noqa: E402 (after the environment)
 
 FOLDERS = {
     'ops': [elementwise.make, arrays.make, maths.make, state.make],
@@ -25,6 +25,7 @@ FOLDERS = {
     'training': [training.make_trajectories],
     'data': [data.make],
 }
+TREES = {'checkpoints': files.make_checkpoints, 'metagraph': files.make_metagraphs}
 
 
 def main():
@@ -40,6 +41,10 @@ def main():
             for make in makers:
                 make(writer)
             writer.write()
+    for folder, make in TREES.items():
+        if not args.folders or folder in args.folders:
+            make(args.output / folder)
+            print(f'{args.output / folder}: written')
 
 
 if __name__ == '__main__':
