@@ -6,4 +6,11 @@ namespace millrace {
 
 class Registry;
 
+void register_concat(Registry& registry);
+void register_constant(Registry& registry);
+void register_identity(Registry& registry);
+void register_shape_ops(Registry& registry);
+void register_slice(Registry& registry);
+void register_transpose(Registry& registry);
+
 }  // namespace millrace

@@ -162,7 +162,7 @@ absl::StatusOr<std::optional<StridedSliceSpec>> spec_from_shapes(ShapeContext& c
 // Part of a shape: the elements picked, or the one that is left when the axis is shrunk.
 void strided_slice_partial_value(ShapeContext& c, const StridedSliceSpec& spec) {
   if (c.input(0).rank() != 1 || spec.size.size() != 1 || spec.size[0] < 0) return;
-  if (c.int_values(1).ok() && !known_ints(c, 1).value_or(std::nullopt)) return;
+  if (!known_ints(c, 1).value_or(std::nullopt)) return;
   const bool keeps_axis = spec.source == std::vector<int>{0};
   if (!keeps_axis && !spec.source.empty()) return;
   const auto value = known_partial(c, 0);
@@ -277,6 +277,10 @@ absl::Status write_slice(const StridedSliceSpec& s, const Tensor& value, Tensor&
   return strided_copy(target.dtype(), s.size, value.raw_data(), from, element(target, box.offset), box.strides);
 }
 
+AttrMap mask_attrs(const StridedSliceMasks& m) {
+  return {{"begin_mask", m.begin}, {"end_mask", m.end}, {"ellipsis_mask", m.ellipsis}, {"new_axis_mask", m.new_axis}, {"shrink_axis_mask", m.shrink_axis}};
+}
+
 absl::Status strided_slice_gradient(GradientContext& g) {
   MR_ASSIGN_OR_RETURN(const StridedSliceMasks m, masks_of(g.node()));
   const Output x = g.x(0);
@@ -292,9 +296,7 @@ absl::Status strided_slice_gradient(GradientContext& g) {
   const Output begin = literal(g.x(1), "begin");
   const Output end = literal(g.x(2), "end");
   const Output strides = literal(g.x(3), "strides");
-  g.set_dx(0, g.op("StridedSliceGrad", {shape_arg, begin, end, strides, dy},
-                   {{"begin_mask", m.begin}, {"end_mask", m.end}, {"ellipsis_mask", m.ellipsis}, {"new_axis_mask", m.new_axis}, {"shrink_axis_mask", m.shrink_axis}},
-                   "/"));
+  g.set_dx(0, g.op("StridedSliceGrad", {shape_arg, begin, end, strides, dy}, mask_attrs(m), "/"));
   return absl::OkStatus();
 }
 
@@ -317,10 +319,6 @@ class StridedSliceGrad final : public SliceKernel {
     return write_slice(s, dy, *out);
   }
 };
-
-AttrMap mask_attrs(const StridedSliceMasks& m) {
-  return {{"begin_mask", m.begin}, {"end_mask", m.end}, {"ellipsis_mask", m.ellipsis}, {"new_axis_mask", m.new_axis}, {"shrink_axis_mask", m.shrink_axis}};
-}
 
 absl::Status strided_slice_grad_gradient(GradientContext& g) {
   MR_ASSIGN_OR_RETURN(const StridedSliceMasks m, masks_of(g.node()));
