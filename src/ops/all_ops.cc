@@ -7,12 +7,21 @@ namespace millrace {
 const Registry& all_ops() {
   static const Registry* const registry = [] {
     auto* r = new Registry;  // lives as long as the process: graphs and sessions point into it
+    register_aggregate(*r);
+    register_argmax(*r);
+    register_binary_math(*r);
+    register_cast(*r);
+    register_comparison(*r);
     register_concat(*r);
     register_constant(*r);
     register_identity(*r);
+    register_range(*r);
+    register_reduction(*r);
+    register_select(*r);
     register_shape_ops(*r);
     register_slice(*r);
     register_transpose(*r);
+    register_unary_math(*r);
     return r;
   }();
   return *registry;

@@ -6,11 +6,20 @@ namespace millrace {
 
 class Registry;
 
+void register_aggregate(Registry& registry);
+void register_argmax(Registry& registry);
+void register_binary_math(Registry& registry);
+void register_cast(Registry& registry);
+void register_comparison(Registry& registry);
 void register_concat(Registry& registry);
 void register_constant(Registry& registry);
 void register_identity(Registry& registry);
+void register_range(Registry& registry);
+void register_reduction(Registry& registry);
+void register_select(Registry& registry);
 void register_shape_ops(Registry& registry);
 void register_slice(Registry& registry);
 void register_transpose(Registry& registry);
+void register_unary_math(Registry& registry);
 
 }  // namespace millrace
