@@ -7,6 +7,9 @@ if(MILLRACE_SANITIZE)
   target_compile_options(millrace_options INTERFACE -fsanitize=${MILLRACE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(millrace_options INTERFACE -fsanitize=${MILLRACE_SANITIZE})
 endif()
+if(MILLRACE_FUZZ)
+  target_compile_options(millrace_options INTERFACE -fsanitize=fuzzer-no-link)  # so that the fuzzer sees which paths ran
+endif()
 # The development configuration. Plain variables: project() has already made empty cache entries of these names.
 set(CMAKE_CXX_FLAGS_DEV "-O1 -g1")
 

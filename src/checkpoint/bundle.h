@@ -2,7 +2,7 @@
 // What the parts of a tensor bundle (TensorFlow's checkpoint format V2) have in common: file names and index entries.
 //
 // A bundle PREFIX is a table PREFIX.index, whose entry "" is a header, and whose other entries say where in the files
-// PREFIX.data-NNNNN-of-NNNNN the bytes of each tensor are; see docs/formats/tensor_bundle.md. What lives in
+// PREFIX.data-NNNNN-of-NNNNN the bytes of each tensor are; see docs/formats/checkpoint.md. What lives in
 // src/checkpoint: reading and writing bundles and the `checkpoint` state file. When to save and what to keep is the
 // Saver's (src/api).
 

@@ -1,6 +1,6 @@
 #pragma once
 // Sorted string tables, the format of a checkpoint's index (and of the first checkpoint format): sorted keys with
-// values in blocks with checksums (docs/formats/tensor_bundle.md). LevelDB writes them; our own reader reads them,
+// values in blocks with checksums (docs/formats/checkpoint.md). LevelDB writes them; our own reader reads them,
 // because LevelDB's trusts what it reads.
 
 #include <memory>
