@@ -2,7 +2,7 @@
 add_library(millrace_options INTERFACE)
 target_compile_options(millrace_options INTERFACE
   -Wall -Wextra -Wno-unused-parameter -fno-math-errno -fno-trapping-math
-  $<$<CONFIG:Dev>:-Werror>)
+  $<$<AND:$<CONFIG:Dev>,$<CXX_COMPILER_ID:GNU>>:-Werror>)
 if(MILLRACE_SANITIZE)
   target_compile_options(millrace_options INTERFACE -fsanitize=${MILLRACE_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(millrace_options INTERFACE -fsanitize=${MILLRACE_SANITIZE})

@@ -95,15 +95,15 @@ own_totals() {
 # run_fuzz_targets SECONDS : each fuzz target in turn, from its seed corpus in fuzz/corpus, if there is one.
 run_fuzz_targets() {
   local seconds=$1 target name log good=0 bad=0
-  for target in build/fuzz/bin/*_fuzz; do
+  for target in build/asan/bin/*_fuzz; do
     [ -x "$target" ] || { echo "no fuzz targets were built"; return 1; }
     name=$(basename "$target")
-    log=build/fuzz/$name.log
-    local corpus=build/fuzz/corpus/$name
+    log=build/asan/$name.log
+    local corpus=build/asan/corpus/$name
     mkdir -p "$corpus"
     local seeds=()
     [ -d "fuzz/corpus/${name%_fuzz}" ] && seeds=("fuzz/corpus/${name%_fuzz}")
-    if "$target" -max_total_time="$seconds" -rss_limit_mb=3072 -timeout=10 -artifact_prefix="build/fuzz/$name-" \
+    if "$target" -max_total_time="$seconds" -rss_limit_mb=3072 -timeout=10 -artifact_prefix="build/asan/$name-" \
         "$corpus" "${seeds[@]}" >"$log" 2>&1; then
       good=$((good + 1))
       echo "   $name: $(grep -oE 'Done [0-9]+ runs' "$log" | tail -1)"
