@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "base/status.h"
 #include "millrace/graph.h"
 
@@ -18,7 +19,7 @@ class GraphImpl;
 // One control_dependencies scope: new nodes depend on `inputs`, unless they already do through a node made inside.
 struct ControlDependencies {
   std::vector<Node*> inputs;
-  std::vector<Node*> seen;  // nodes made inside the scope
+  absl::flat_hash_set<Node*> seen;  // nodes made inside the scope
 };
 
 // A conditional or a loop whose body is being built; the API's control flow implements it.
@@ -37,7 +38,7 @@ using DeviceFunction = std::function<std::string(const Operation&)>;
 struct Scopes {
   std::string name;  // "a/b", without a trailing slash
   std::vector<std::shared_ptr<ControlDependencies>> control_dependencies;
-  std::vector<DeviceFunction> devices;                   // outermost first
+  std::vector<DeviceFunction> devices;                   // outermost first; a null one (tf.device(None)) hides those around
   std::vector<Node*> colocation;                         // innermost last
   std::vector<std::pair<std::string, AttrValue>> attrs;  // innermost last
   std::string container;
@@ -86,8 +87,8 @@ std::vector<Node*> control_dependencies_for(const GraphImpl& graph, const std::v
 
 // tf.device with a string: merged into what is set, inner scopes winning.
 absl::StatusOr<DeviceFunction> device_merger(std::string_view device);
-// The merged device for a node, by all open scopes, innermost first.
-absl::StatusOr<std::string> device_for(const GraphImpl& graph, Node* node);
+// Sets the node's device by all open scopes, innermost first.
+void apply_devices(GraphImpl& graph, Node* node);
 
 // tf.colocate_with: `_class` and the device of `node`; `ignore_existing` as TF1's.
 void push_colocation(GraphImpl& graph, Node* node, bool ignore_existing);
