@@ -26,6 +26,7 @@ struct NodeDef {
   std::string device;
   std::vector<std::string> inputs;
   AttrMap attrs;
+  bool compact_value = false;  // the attribute "value" is written with its last element standing for all that follow
 };
 
 struct FunctionDef {

@@ -38,6 +38,7 @@ struct NodeSpec {
   AttrMap attrs;                      // defaults are filled in; type and number attributes must be there
   std::string device;
   std::string source;
+  bool compact_value = false;  // of a Const: see NodeDef
 };
 
 class GraphImpl : public std::enable_shared_from_this<GraphImpl> {

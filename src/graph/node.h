@@ -40,6 +40,8 @@ class Node {
   int id() const { return id_; }                         // its position in graph.nodes()
   const std::string& source() const { return source_; }  // "train.cc:42"; empty if imported
 
+  bool compact_value() const { return compact_value_; }       // see NodeDef
+
   int num_inputs() const { return static_cast<int>(inputs_.size()); }
   int num_outputs() const { return static_cast<int>(outputs_.size()); }
   const std::vector<Output>& inputs() const { return inputs_; }  // absent only while a loop is being imported
@@ -76,6 +78,7 @@ class Node {
   std::shared_ptr<const OpDef> function_signature_;  // set if entry_ is null
   int id_ = -1;
   std::string source_;
+  bool compact_value_ = false;
   std::vector<Output> inputs_;
   std::vector<Node*> control_inputs_;
   std::vector<Node*> control_outputs_;

@@ -23,7 +23,10 @@ namespace millrace {
 absl::StatusOr<Tensor> from_proto(const tensorflow::TensorProto& proto);
 // As Python's make_tensor_proto: one number in its typed field, several in tensor_content, strings in string_val.
 // Variants and opaque handles: InvalidArgument.
-absl::Status to_proto(const Tensor& tensor, tensorflow::TensorProto* proto);
+// `compact`: the last element stands for all equal ones before it, as where tf.zeros made the constant.
+absl::Status to_proto(const Tensor& tensor, tensorflow::TensorProto* proto, bool compact = false);
+// True if the proto is in that compact form.
+bool is_compact(const tensorflow::TensorProto& proto);
 
 absl::StatusOr<PartialTensorShape> from_proto(const tensorflow::TensorShapeProto& proto);
 void to_proto(const PartialTensorShape& shape, tensorflow::TensorShapeProto* proto);
