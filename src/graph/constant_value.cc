@@ -14,7 +14,9 @@ namespace {
 
 constexpr int64_t kMaxElements = 4096;
 
-bool is_index_type(DataType dtype) { return dtype == DataType::kInt32 || dtype == DataType::kInt64 || dtype == DataType::kBool; }
+bool is_index_type(DataType dtype) {
+  return dtype == DataType::kInt32 || dtype == DataType::kInt64 || dtype == DataType::kBool;
+}
 
 using Ints = std::vector<int64_t>;
 
@@ -62,8 +64,12 @@ const Tensor* input_constant(const Node& node, int i) {
   const Output& input = node.input(i);
   return input ? input.node()->constant_value(input.index()) : nullptr;
 }
-std::optional<Ints> input_ints(const Node& node, int i) { return i < node.num_inputs() ? ints_of(input_constant(node, i)) : std::nullopt; }
-PartialTensorShape input_shape(const Node& node, int i) { return node.input(i) ? node.input(i).shape() : PartialTensorShape(); }
+std::optional<Ints> input_ints(const Node& node, int i) {
+  return i < node.num_inputs() ? ints_of(input_constant(node, i)) : std::nullopt;
+}
+PartialTensorShape input_shape(const Node& node, int i) {
+  return node.input(i) ? node.input(i).shape() : PartialTensorShape();
+}
 
 int64_t int_attr(const Node& node, std::string_view name) {
   const AttrValue* attr = node.find_attr(name);
@@ -75,7 +81,8 @@ int64_t int_attr(const Node& node, std::string_view name) {
 
 using Binary = std::optional<int64_t> (*)(int64_t, int64_t);
 
-template <class F> std::optional<int64_t> checked(F f, int64_t a, int64_t b) {
+template <class F>
+std::optional<int64_t> checked(F f, int64_t a, int64_t b) {
   int64_t r;
   return f(a, b, &r) ? std::nullopt : std::optional<int64_t>(r);
 }
@@ -106,12 +113,15 @@ struct NamedBinary {
   std::string_view op;
   Binary function;
 };
-constexpr std::array kBinaries = {NamedBinary{"Add", add}, NamedBinary{"AddV2", add}, NamedBinary{"Sub", sub}, NamedBinary{"Mul", mul},
-                                  NamedBinary{"FloorDiv", floor_div}, NamedBinary{"FloorMod", floor_mod}, NamedBinary{"Maximum", maximum},
-                                  NamedBinary{"Minimum", minimum}, NamedBinary{"Equal", equal}, NamedBinary{"NotEqual", not_equal}};
+constexpr std::array kBinaries = {
+    NamedBinary{"Add", add},           NamedBinary{"AddV2", add},          NamedBinary{"Sub", sub},
+    NamedBinary{"Mul", mul},           NamedBinary{"FloorDiv", floor_div}, NamedBinary{"FloorMod", floor_mod},
+    NamedBinary{"Maximum", maximum},   NamedBinary{"Minimum", minimum},    NamedBinary{"Equal", equal},
+    NamedBinary{"NotEqual", not_equal}};
 
 std::optional<Ints> fold_binary(const Node& node) {
-  const auto it = std::find_if(kBinaries.begin(), kBinaries.end(), [&](const NamedBinary& b) { return b.op == node.op(); });
+  const auto it =
+      std::find_if(kBinaries.begin(), kBinaries.end(), [&](const NamedBinary& b) { return b.op == node.op(); });
   if (it == kBinaries.end()) return std::nullopt;
   const std::optional<Ints> a = input_ints(node, 0), b = input_ints(node, 1);
   if (!a || !b || (a->size() != b->size() && a->size() != 1 && b->size() != 1)) return std::nullopt;
@@ -130,7 +140,8 @@ std::optional<Ints> fold_binary(const Node& node) {
 
 std::optional<Ints> fold_range(const Node& node) {
   const auto start = input_ints(node, 0), limit = input_ints(node, 1), delta = input_ints(node, 2);
-  if (!start || !limit || !delta || start->size() != 1 || limit->size() != 1 || delta->size() != 1 || (*delta)[0] == 0) return std::nullopt;
+  if (!start || !limit || !delta || start->size() != 1 || limit->size() != 1 || delta->size() != 1 || (*delta)[0] == 0)
+    return std::nullopt;
   Ints out;
   const int64_t step = (*delta)[0];
   for (int64_t v = (*start)[0]; step > 0 ? v < (*limit)[0] : v > (*limit)[0];) {
@@ -152,7 +163,8 @@ std::optional<Ints> fold_joined(const Node& node, int first, int count) {
 }
 
 // x[begin:end:stride] or x[i] of a vector; nothing for other forms.
-template <class T> std::optional<std::vector<T>> strided(const Node& node, const std::vector<T>& x) {
+template <class T>
+std::optional<std::vector<T>> strided(const Node& node, const std::vector<T>& x) {
   const auto begin = input_ints(node, 1), end = input_ints(node, 2), stride = input_ints(node, 3);
   if (!begin || !stride || begin->size() != 1 || stride->size() != 1) return std::nullopt;
   if (int_attr(node, "ellipsis_mask") != 0 || int_attr(node, "new_axis_mask") != 0) return std::nullopt;
@@ -167,7 +179,8 @@ template <class T> std::optional<std::vector<T>> strided(const Node& node, const
   const bool open_end = int_attr(node, "end_mask") & 1;
   if (!open_end && (!end || end->size() != 1)) return std::nullopt;
   const int64_t low = s > 0 ? 0 : -1, high = s > 0 ? n : n - 1;
-  const int64_t from = int_attr(node, "begin_mask") & 1 ? (s > 0 ? 0 : n - 1) : std::clamp(canonical((*begin)[0]), low, high);
+  const int64_t from =
+      int_attr(node, "begin_mask") & 1 ? (s > 0 ? 0 : n - 1) : std::clamp(canonical((*begin)[0]), low, high);
   const int64_t to = open_end ? (s > 0 ? n : -1) : std::clamp(canonical((*end)[0]), low, high);
   std::vector<T> out;
   for (int64_t i = from; s > 0 ? i < to : i > to; i += s) {
@@ -215,13 +228,15 @@ std::optional<Ints> fold_ints(const Node& node, int output) {
   }
   if (op == "Size") {
     const PartialTensorShape shape = input_shape(node, 0);
-    return shape.is_fully_defined() && shape.num_elements() >= 0 ? std::optional(Ints{shape.num_elements()}) : std::nullopt;
+    return shape.is_fully_defined() && shape.num_elements() >= 0 ? std::optional(Ints{shape.num_elements()})
+                                                                 : std::nullopt;
   }
   if (op == "Rank") {
     const PartialTensorShape shape = input_shape(node, 0);
     return shape.has_rank() ? std::optional(Ints{shape.rank()}) : std::nullopt;
   }
-  if (op == "Identity" || op == "Cast" || op == "StopGradient" || op == "CheckNumericsV2" || op == "Reshape" || op == "ExpandDims" || op == "Squeeze")
+  if (op == "Identity" || op == "Cast" || op == "StopGradient" || op == "CheckNumericsV2" || op == "Reshape" ||
+      op == "ExpandDims" || op == "Squeeze")
     return input_ints(node, 0);
   if (op == "Range") return fold_range(node);
   if (op == "Pack") return input_shape(node, 0).rank() == 0 ? fold_joined(node, 0, node.num_inputs()) : std::nullopt;
@@ -236,7 +251,8 @@ std::optional<Ints> fold_ints(const Node& node, int output) {
   if (op == "Fill") {
     const auto value = input_ints(node, 1);
     const PartialTensorShape& shape = node.output_shape(0);
-    if (!value || value->size() != 1 || !shape.is_fully_defined() || shape.num_elements() > kMaxElements) return std::nullopt;
+    if (!value || value->size() != 1 || !shape.is_fully_defined() || shape.num_elements() > kMaxElements)
+      return std::nullopt;
     return Ints(static_cast<size_t>(shape.num_elements()), (*value)[0]);
   }
   if (op == "Neg") {
@@ -274,8 +290,9 @@ bool append_partial(const Node& node, int i, Ints* dims) {
 }
 
 bool python_folds(std::string_view op) {
-  static constexpr std::array kOps = {"Const",    "Shape", "Size",  "Rank",     "Range",        "Cast",           "Concat", "ConcatV2", "Pack",
-                                      "Fill",     "Equal", "NotEqual", "StopGradient", "CheckNumericsV2", "Unpack", "Split"};
+  static constexpr std::array kOps = {"Const",        "Shape",           "Size",   "Rank", "Range", "Cast",
+                                      "Concat",       "ConcatV2",        "Pack",   "Fill", "Equal", "NotEqual",
+                                      "StopGradient", "CheckNumericsV2", "Unpack", "Split"};
   return std::find(kOps.begin(), kOps.end(), op) != kOps.end();
 }
 
@@ -289,7 +306,8 @@ std::shared_ptr<const Tensor> fold_constant(const Node& node, int output) {
   }
   if (!is_index_type(base_dtype(node.output_type(output)))) {
     // Other types pass through what does not change them.
-    if ((node.op() == "Identity" || node.op() == "StopGradient") && input_constant(node, 0) && !is_ref(node.input(0).dtype()))
+    if ((node.op() == "Identity" || node.op() == "StopGradient") && input_constant(node, 0) &&
+        !is_ref(node.input(0).dtype()))
       return std::make_shared<const Tensor>(*input_constant(node, 0));
     return nullptr;
   }
@@ -350,7 +368,8 @@ std::shared_ptr<const Tensor> static_value(const Output& output) {
     for (const Output& input : node->inputs())
       if (input) pending.push_back(input.node());
   }
-  if (const Tensor* value = output.node()->constant_value(output.index())) return std::make_shared<const Tensor>(*value);
+  if (const Tensor* value = output.node()->constant_value(output.index()))
+    return std::make_shared<const Tensor>(*value);
   // A shape may have been set since the node was made.
   return fold_constant(*output.node(), output.index());
 }
@@ -365,7 +384,8 @@ PartialTensorShape static_shape_value(const Output& output) {
   if (node.op() == "Shape") return input_shape(node, 0);
   if (const auto& partial = node.partial_value(output.index())) return *partial;
   const PartialTensorShape shape = output.shape();
-  if (shape.rank() == 1 && shape.dim(0) >= 0 && shape.dim(0) <= Dims::kMaxRank) return unknown_shape_of_rank(static_cast<int>(shape.dim(0)));
+  if (shape.rank() == 1 && shape.dim(0) >= 0 && shape.dim(0) <= Dims::kMaxRank)
+    return unknown_shape_of_rank(static_cast<int>(shape.dim(0)));
   return {};
 }
 

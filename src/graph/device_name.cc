@@ -13,7 +13,9 @@ absl::StatusOr<std::optional<int>> number(std::string_view text, std::string_vie
   if (text == "*") return std::optional<int>();
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 0) return invalid_argument("Unknown attribute '", text, "' is encountered while parsing the device spec: '", name, "'.");
+  if (error != std::errc() || end != text.data() + text.size() || value < 0)
+    return invalid_argument("Unknown attribute '", text, "' is encountered while parsing the device spec: '", name,
+                            "'.");
   return std::optional<int>(value);
 }
 
@@ -44,13 +46,15 @@ absl::StatusOr<DeviceName> parse_device(std::string_view name) {
       if (pieces.size() == 3) {
         MR_ASSIGN_OR_RETURN(result.id, number(pieces[2], name));
       }
-    } else if (const std::string upper = absl::AsciiStrToUpper(key); pieces.size() <= 2 && (upper == "CPU" || upper == "GPU")) {
+    } else if (const std::string upper = absl::AsciiStrToUpper(key);
+               pieces.size() <= 2 && (upper == "CPU" || upper == "GPU")) {
       result.type = upper;
       if (pieces.size() == 2) {
         MR_ASSIGN_OR_RETURN(result.id, number(pieces[1], name));
       }
     } else {
-      return invalid_argument("Unknown attribute '", to_std(part), "' is encountered while parsing the device spec: '", name, "'.");
+      return invalid_argument("Unknown attribute '", to_std(part), "' is encountered while parsing the device spec: '",
+                              name, "'.");
     }
   }
   return result;

@@ -17,8 +17,8 @@ bool operator==(const NodeDef& a, const NodeDef& b) {
 namespace {
 
 bool same_arg(const ArgDef& a, const ArgDef& b) {
-  return a.name == b.name && a.type == b.type && a.type_attr == b.type_attr && a.number_attr == b.number_attr && a.type_list_attr == b.type_list_attr &&
-         a.is_ref == b.is_ref;
+  return a.name == b.name && a.type == b.type && a.type_attr == b.type_attr && a.number_attr == b.number_attr &&
+         a.type_list_attr == b.type_list_attr && a.is_ref == b.is_ref;
 }
 
 }  // namespace
@@ -27,8 +27,8 @@ bool same_function(const FunctionDef& a, const FunctionDef& b) {
   const auto& x = a.signature;
   const auto& y = b.signature;
   return x.name == y.name && std::equal(x.inputs.begin(), x.inputs.end(), y.inputs.begin(), y.inputs.end(), same_arg) &&
-         std::equal(x.outputs.begin(), x.outputs.end(), y.outputs.begin(), y.outputs.end(), same_arg) && a.nodes == b.nodes && a.ret == b.ret &&
-         a.control_ret == b.control_ret;
+         std::equal(x.outputs.begin(), x.outputs.end(), y.outputs.begin(), y.outputs.end(), same_arg) &&
+         a.nodes == b.nodes && a.ret == b.ret && a.control_ret == b.control_ret;
 }
 
 // ---- the library
@@ -36,7 +36,8 @@ bool same_function(const FunctionDef& a, const FunctionDef& b) {
 absl::Status FunctionLibrary::add(FunctionDef def) {
   const std::string name = def.name();
   if (name.empty()) return invalid_argument("A function without a name");
-  if (registry_.find(name)) return invalid_argument("Cannot add function '", name, "' because an op with the same name already exists.");
+  if (registry_.find(name))
+    return invalid_argument("Cannot add function '", name, "' because an op with the same name already exists.");
   const std::lock_guard lock(mutex_);
   const auto it = functions_.find(name);
   if (it == functions_.end()) {
@@ -44,14 +45,16 @@ absl::Status FunctionLibrary::add(FunctionDef def) {
     return absl::OkStatus();
   }
   if (same_function(*it->second, def)) return absl::OkStatus();
-  return invalid_argument("Cannot add function '", name, "' because a different function with the same name already exists.");
+  return invalid_argument("Cannot add function '", name,
+                          "' because a different function with the same name already exists.");
 }
 
 absl::Status FunctionLibrary::add_gradient(std::string name, std::string gradient) {
   const std::lock_guard lock(mutex_);
   const auto [it, is_new] = gradients_.emplace(name, gradient);
   if (!is_new && it->second != gradient)
-    return invalid_argument("Cannot assign gradient function '", gradient, "' to '", name, "' because it already has gradient function '", it->second, "'");
+    return invalid_argument("Cannot assign gradient function '", gradient, "' to '", name,
+                            "' because it already has gradient function '", it->second, "'");
   return absl::OkStatus();
 }
 
@@ -92,7 +95,8 @@ namespace {
 absl::StatusOr<AttrValue> substitute(const AttrValue& value, const AttrMap& attrs, std::string_view function) {
   if (const auto* placeholder = value.get<AttrPlaceholder>()) {
     const auto it = attrs.find(placeholder->name);
-    if (it == attrs.end()) return invalid_argument("Function '", function, "': attribute '", placeholder->name, "' has no value");
+    if (it == attrs.end())
+      return invalid_argument("Function '", function, "': attribute '", placeholder->name, "' has no value");
     return it->second;
   }
   const auto* inner = value.get<FunctionRef>();
@@ -167,7 +171,8 @@ class BodyBuilder {
     const OpEntry* entry = registry_.find(node.op);
     std::shared_ptr<const FunctionDef> function = entry ? nullptr : library_.find(node.op);
     if (!entry && !function)
-      return not_found("Op type not registered '", node.op, "' in binary running on millrace. (node '", node.name, "' of function '", def_.name(), "')");
+      return not_found("Op type not registered '", node.op, "' in binary running on millrace. (node '", node.name,
+                       "' of function '", def_.name(), "')");
     const OpDef& op = entry ? entry->def : function->signature;
     AttrMap complete = copy.attrs;
     MR_RETURN_IF_ERROR(check_and_complete_attrs(op, &complete));
@@ -208,7 +213,8 @@ class BodyBuilder {
 
   absl::StatusOr<std::string> resolve_one(std::string_view input) const {
     MR_ASSIGN_OR_RETURN(std::vector<std::string> all, resolve(input));
-    if (all.size() != 1) return invalid_argument("Function '", def_.name(), "': input '", input, "' stands for ", all.size(), " tensors");
+    if (all.size() != 1)
+      return invalid_argument("Function '", def_.name(), "': input '", input, "' stands for ", all.size(), " tensors");
     return std::move(all[0]);
   }
 
@@ -221,11 +227,13 @@ class BodyBuilder {
     int index = 0;
     for (size_t a = 0; a < def_.signature.outputs.size(); ++a) {
       const std::string& name = def_.signature.outputs[a].name;
-      const auto it = std::find_if(def_.ret.begin(), def_.ret.end(), [&](const auto& ret) { return ret.first == name; });
+      const auto it =
+          std::find_if(def_.ret.begin(), def_.ret.end(), [&](const auto& ret) { return ret.first == name; });
       if (it == def_.ret.end()) return invalid_argument("Function '", def_.name(), "': return '", name, "' is missing");
       MR_ASSIGN_OR_RETURN(const std::vector<std::string> tensors, resolve(it->second));
       if (static_cast<int>(tensors.size()) != types.begin[a + 1] - types.begin[a])
-        return invalid_argument("Function '", def_.name(), "': return '", name, "' stands for ", tensors.size(), " tensors");
+        return invalid_argument("Function '", def_.name(), "': return '", name, "' stands for ", tensors.size(),
+                                " tensors");
       for (const std::string& tensor : tensors) {
         NodeDef node;
         node.name = unique(str_cat(name, "_RetVal"));
@@ -243,8 +251,10 @@ class BodyBuilder {
 
   std::string unique(std::string name) const {
     std::string candidate = name;
-    const auto taken = [&] { return outputs_.contains(candidate) || arg_outputs_.contains(candidate) ||
-                                    std::find(ret_names_.begin(), ret_names_.end(), candidate) != ret_names_.end(); };
+    const auto taken = [&] {
+      return outputs_.contains(candidate) || arg_outputs_.contains(candidate) ||
+             std::find(ret_names_.begin(), ret_names_.end(), candidate) != ret_names_.end();
+    };
     for (int k = 1; taken(); ++k) candidate = str_cat(name, "_", k);
     return candidate;
   }
@@ -280,7 +290,8 @@ absl::StatusOr<FunctionBody> FunctionLibrary::instantiate(const FunctionRef& fun
     if (!found) return invalid_argument("Function '", function.name, "': control output '", node, "' is not found");
     body.control_rets.push_back(found);
   }
-  for (const Node* node : body.graph->nodes()) body.is_stateful |= node->def().is_stateful && node->op() != "_Arg" && node->op() != "_Retval";
+  for (const Node* node : body.graph->nodes())
+    body.is_stateful |= node->def().is_stateful && node->op() != "_Arg" && node->op() != "_Retval";
   return body;
 }
 
@@ -300,7 +311,9 @@ class ArgNames {
       else if (!name.empty())
         name += '_';
     }
-    name.erase(0, std::find_if(name.begin(), name.end(), [](char c) { return absl::ascii_isalpha(static_cast<unsigned char>(c)); }) - name.begin());
+    name.erase(0, std::find_if(name.begin(), name.end(), [](char c) {
+                    return absl::ascii_isalpha(static_cast<unsigned char>(c));
+                  }) - name.begin());
     if (name.empty()) name = "unknown";
     std::string candidate = name;
     for (int k = 0; !used_.insert(candidate).second; ++k) candidate = str_cat(name, "_", k);
@@ -317,7 +330,8 @@ absl::StatusOr<std::string> body_name(const Output& output) {
   const Node& node = *output.node();
   MR_ASSIGN_OR_RETURN(const ArgTypes types, resolve_args(node.def().outputs, node.attrs()));
   for (size_t a = 0; a < node.def().outputs.size(); ++a)
-    if (output.index() < types.begin[a + 1]) return str_cat(node.name(), ":", node.def().outputs[a].name, ":", output.index() - types.begin[a]);
+    if (output.index() < types.begin[a + 1])
+      return str_cat(node.name(), ":", node.def().outputs[a].name, ":", output.index() - types.begin[a]);
   return internal_error("Node '", node.name(), "' has no output ", output.index());
 }
 

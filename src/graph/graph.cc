@@ -12,7 +12,8 @@ namespace millrace {
 namespace {
 
 bool is_name_char(char c) {
-  return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '\\' || c == '/' || c == '>' || c == '-';
+  return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '\\' || c == '/' ||
+         c == '>' || c == '-';
 }
 
 std::string lower(std::string_view name) { return absl::AsciiStrToLower(to_absl(name)); }
@@ -33,14 +34,16 @@ std::string summary(const Node& node) {
 
 std::string shapes_text(const std::vector<PartialTensorShape>& shapes) {
   std::string text;
-  for (const PartialTensorShape& s : shapes) str_append(&text, text.empty() ? "" : ", ", s.has_rank() ? s.to_string() : "?");
+  for (const PartialTensorShape& s : shapes)
+    str_append(&text, text.empty() ? "" : ", ", s.has_rank() ? s.to_string() : "?");
   return text;
 }
 
 }  // namespace
 
 bool is_valid_node_name(std::string_view name) {
-  if (name.empty() || !(absl::ascii_isalnum(static_cast<unsigned char>(name[0])) || name[0] == '.' || name[0] == '_')) return false;
+  if (name.empty() || !(absl::ascii_isalnum(static_cast<unsigned char>(name[0])) || name[0] == '.' || name[0] == '_'))
+    return false;
   return std::all_of(name.begin(), name.end(), is_name_char);
 }
 
@@ -71,14 +74,17 @@ absl::StatusOr<Output> GraphImpl::find_output(std::string_view tensor_name) cons
     const std::string_view digits = tensor_name.substr(colon + 1);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
     if (error != std::errc() || end != digits.data() + digits.size() || index < 0 || op_name.empty())
-      return invalid_argument("The name ", tensor_name, " looks a like a Tensor name, but is not a valid one. Tensor names must be of the form \"<op_name>:<output_index>\".");
+      return invalid_argument("The name ", tensor_name,
+                              " looks a like a Tensor name, but is not a valid one. Tensor names must be of the form "
+                              "\"<op_name>:<output_index>\".");
   }
   Node* node = find(op_name);
   if (!node)
-    return not_found("The name '", tensor_name, "' refers to a Tensor which does not exist. The operation, '", op_name, "', does not exist in the graph.");
+    return not_found("The name '", tensor_name, "' refers to a Tensor which does not exist. The operation, '", op_name,
+                     "', does not exist in the graph.");
   if (index >= node->num_outputs())
-    return not_found("The name '", tensor_name, "' refers to a Tensor which does not exist. The operation, '", op_name, "', exists but only has ",
-                     node->num_outputs(), " outputs.");
+    return not_found("The name '", tensor_name, "' refers to a Tensor which does not exist. The operation, '", op_name,
+                     "', exists but only has ", node->num_outputs(), " outputs.");
   return Output(node, index);
 }
 
@@ -88,12 +94,15 @@ absl::Status GraphImpl::check_spec(const NodeSpec& spec) const {
   if (by_name_.contains(spec.name)) return invalid_argument("Node name '", spec.name, "' already exists in the Graph");
   for (const Output& input : spec.inputs) {
     if (!input) continue;
-    if (&input.node()->graph() != this) return invalid_argument("Node '", spec.name, "': input ", input.name(), " is of another graph");
+    if (&input.node()->graph() != this)
+      return invalid_argument("Node '", spec.name, "': input ", input.name(), " is of another graph");
     if (input.index() < 0 || input.index() >= input.node()->num_outputs())
-      return out_of_range("Node '", spec.name, "' (type: '", spec.type, "', num of outputs: ", input.node()->num_outputs(), ") does not have output ", input.index());
+      return out_of_range("Node '", spec.name, "' (type: '", spec.type,
+                          "', num of outputs: ", input.node()->num_outputs(), ") does not have output ", input.index());
   }
   for (const Node* control : spec.control_inputs)
-    if (&control->graph() != this) return invalid_argument("Node '", spec.name, "': control input ", control->name(), " is of another graph");
+    if (&control->graph() != this)
+      return invalid_argument("Node '", spec.name, "': control input ", control->name(), " is of another graph");
   return absl::OkStatus();
 }
 
@@ -102,7 +111,8 @@ absl::Status GraphImpl::resolve_op(const NodeSpec& spec, Node* node) const {
   if (!node->entry_) {
     std::shared_ptr<const FunctionDef> function = library_->find(spec.type);
     if (!function)
-      return not_found("Op type not registered '", spec.type, "' in binary running on millrace. Make sure the Op and Kernel are registered in the ",
+      return not_found("Op type not registered '", spec.type,
+                       "' in binary running on millrace. Make sure the Op and Kernel are registered in the ",
                        "binary running in this process. (node '", spec.name, "')");
     const OpDef* signature = &function->signature;
     node->function_signature_ = std::shared_ptr<const OpDef>(std::move(function), signature);
@@ -119,14 +129,15 @@ absl::Status GraphImpl::resolve_op(const NodeSpec& spec, Node* node) const {
 absl::Status GraphImpl::check_inputs(const Node& node) const {
   const std::vector<DataType>& wanted = node.info_.input_types;
   if (wanted.size() != node.inputs_.size())
-    return invalid_argument("NodeDef expected ", wanted.size(), " inputs but ", node.inputs_.size(), " inputs were given for ", summary(node));
+    return invalid_argument("NodeDef expected ", wanted.size(), " inputs but ", node.inputs_.size(),
+                            " inputs were given for ", summary(node));
   for (size_t i = 0; i < wanted.size(); ++i) {
     const Output& input = node.inputs_[i];
     if (!input) continue;
     const DataType got = input.dtype();
     if (base_dtype(got) == base_dtype(wanted[i]) && (is_ref(got) || !is_ref(wanted[i]))) continue;
-    return invalid_argument("Input ", i, " of node ", node.name(), " was passed ", dtype_name(got), " from ", input.name(),
-                            " incompatible with expected ", dtype_name(wanted[i]), ".");
+    return invalid_argument("Input ", i, " of node ", node.name(), " was passed ", dtype_name(got), " from ",
+                            input.name(), " incompatible with expected ", dtype_name(wanted[i]), ".");
   }
   return absl::OkStatus();
 }
@@ -149,7 +160,8 @@ absl::Status GraphImpl::infer(Node* node) {
   if (node->entry_ && node->entry_->shape) {
     ShapeContext context(node->info_, shapes, std::move(values), std::move(partials), std::move(handles));
     if (absl::Status status = node->entry_->shape(context); !status.ok())
-      return absl::Status(status.code(), str_cat(to_std(status.message()), " for '", summary(*node), "' with input shapes: ", shapes_text(shapes), "."));
+      return absl::Status(status.code(), str_cat(to_std(status.message()), " for '", summary(*node),
+                                                 "' with input shapes: ", shapes_text(shapes), "."));
     for (size_t i = 0; i < node->outputs_.size(); ++i) {
       Node::OutputInfo& out = node->outputs_[i];
       const int index = static_cast<int>(i);
@@ -209,9 +221,11 @@ Node* GraphImpl::insert(std::unique_ptr<Node> node) {
 absl::Status GraphImpl::set_input(Node* node, int index, const Output& input) {
   const std::lock_guard lock(mutex_);
   if (finalized_) return failed_precondition("Graph is finalized and cannot be modified.");
-  if (&node->graph() != this || !input || &input.node()->graph() != this) return invalid_argument("set_input: nodes of another graph");
+  if (&node->graph() != this || !input || &input.node()->graph() != this)
+    return invalid_argument("set_input: nodes of another graph");
   if (index < 0 || index >= node->num_inputs()) return out_of_range("Node '", node->name(), "' has no input ", index);
-  if (input.index() < 0 || input.index() >= input.node()->num_outputs()) return out_of_range("Node '", input.node()->name(), "' has no output ", input.index());
+  if (input.index() < 0 || input.index() >= input.node()->num_outputs())
+    return out_of_range("Node '", input.node()->name(), "' has no output ", input.index());
   Output& slot = node->inputs_[static_cast<size_t>(index)];
   const Output before = slot;
   slot = input;
@@ -231,7 +245,9 @@ absl::Status GraphImpl::set_input(Node* node, int index, const Output& input) {
 absl::Status GraphImpl::add_control_input(Node* node, Node* control_input) {
   const std::lock_guard lock(mutex_);
   if (finalized_) return failed_precondition("Graph is finalized and cannot be modified.");
-  if (std::find(node->control_inputs_.begin(), node->control_inputs_.end(), control_input) != node->control_inputs_.end()) return absl::OkStatus();
+  if (std::find(node->control_inputs_.begin(), node->control_inputs_.end(), control_input) !=
+      node->control_inputs_.end())
+    return absl::OkStatus();
   node->control_inputs_.push_back(control_input);
   control_input->control_outputs_.push_back(node);
   ++version_;
@@ -266,8 +282,8 @@ void GraphImpl::set_handle(const Output& output, std::vector<HandleType> handle)
   output.node()->outputs_.at(static_cast<size_t>(output.index())).handle = std::move(handle);
 }
 
-// TF1's rule: the first taker of a name gets it, the next ones name_1, name_2, ..., skipping what is taken; each composed
-// name counts as taken itself.
+// TF1's rule: the first taker of a name gets it, the next ones name_1, name_2, ..., skipping what is taken; each
+// composed name counts as taken itself.
 std::string GraphImpl::unique_name(std::string_view name, bool mark_as_used) {
   std::string full = scopes_.name.empty() ? std::string(name) : str_cat(scopes_.name, "/", name);
   const std::string key = lower(full);
@@ -297,7 +313,9 @@ std::vector<CollectionItem>& GraphImpl::collection(std::string_view key) {
   return collections_.emplace_back(std::string(key), std::vector<CollectionItem>()).second;
 }
 
-void GraphImpl::add_to_collection(std::string_view key, CollectionItem item) { collection(key).push_back(std::move(item)); }
+void GraphImpl::add_to_collection(std::string_view key, CollectionItem item) {
+  collection(key).push_back(std::move(item));
+}
 
 const std::vector<CollectionItem>* GraphImpl::find_collection(std::string_view key) const {
   for (const auto& [name, items] : collections_)
@@ -315,7 +333,8 @@ std::vector<std::string> GraphImpl::collection_keys() const {
 absl::StatusOr<Output> GraphImpl::own(const Output& output) {
   if (!output || &output.node()->graph() == this) return output;
   if (capture_) return capture_(output);
-  return invalid_argument("Tensor(\"", output.name(), "\", dtype=", dtype_name(output.dtype()), ") must be from the same graph as the op that takes it.");
+  return invalid_argument("Tensor(\"", output.name(), "\", dtype=", dtype_name(output.dtype()),
+                          ") must be from the same graph as the op that takes it.");
 }
 
 }  // namespace millrace

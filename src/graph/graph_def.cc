@@ -57,37 +57,44 @@ namespace {
 
 absl::Status check_versions(const tensorflow::VersionDef& versions) {
   if (versions.min_consumer() > kGraphProducer)
-    return invalid_argument("GraphDef min consumer version ", versions.min_consumer(), " above current version ", kGraphProducer,
-                            " for TensorFlow 2.21.0.  Please upgrade TensorFlow.");
-  if (std::find(versions.bad_consumers().begin(), versions.bad_consumers().end(), kGraphProducer) != versions.bad_consumers().end())
-    return invalid_argument("GraphDef disallows consumer version ", kGraphProducer, ".  Please upgrade TensorFlow: this version is likely buggy.");
+    return invalid_argument("GraphDef min consumer version ", versions.min_consumer(), " above current version ",
+                            kGraphProducer, " for TensorFlow 2.21.0.  Please upgrade TensorFlow.");
+  if (std::find(versions.bad_consumers().begin(), versions.bad_consumers().end(), kGraphProducer) !=
+      versions.bad_consumers().end())
+    return invalid_argument("GraphDef disallows consumer version ", kGraphProducer,
+                            ".  Please upgrade TensorFlow: this version is likely buggy.");
   return absl::OkStatus();
 }
 
 // Attributes that this program's op does not know may go if they hold what the producer's op had as default.
-absl::Status drop_producer_defaults(const Registry& registry, const tensorflow::OpList& producer_ops, tensorflow::NodeDef* node) {
+absl::Status drop_producer_defaults(const Registry& registry, const tensorflow::OpList& producer_ops,
+                                    tensorflow::NodeDef* node) {
   const OpEntry* entry = registry.find(node->op());
   if (!entry) return absl::OkStatus();
   const auto& ops = producer_ops.op();
-  const auto producer = std::find_if(ops.begin(), ops.end(), [&](const tensorflow::OpDef& op) { return op.name() == node->op(); });
+  const auto producer =
+      std::find_if(ops.begin(), ops.end(), [&](const tensorflow::OpDef& op) { return op.name() == node->op(); });
   if (producer == ops.end()) return absl::OkStatus();
   for (const auto& attr : producer->attr()) {
     if (entry->def.find_attr(attr.name()) || !attr.has_default_value()) continue;
     const auto it = node->attr().find(attr.name());
-    if (it != node->attr().end() && deterministic_bytes(it->second) == deterministic_bytes(attr.default_value())) node->mutable_attr()->erase(it);
+    if (it != node->attr().end() && deterministic_bytes(it->second) == deterministic_bytes(attr.default_value()))
+      node->mutable_attr()->erase(attr.name());
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<Imported> import_graph_def(const tensorflow::GraphDef& def, const ImportOptions& options, GraphImpl* graph) {
+absl::StatusOr<Imported> import_graph_def(const tensorflow::GraphDef& def, const ImportOptions& options,
+                                          GraphImpl* graph) {
   MR_RETURN_IF_ERROR(check_versions(def.versions()));
   for (const auto& function : def.library().function()) {
     MR_ASSIGN_OR_RETURN(FunctionDef f, from_proto(function));
     MR_RETURN_IF_ERROR(graph->library().add(std::move(f)));
   }
-  for (const auto& gradient : def.library().gradient()) MR_RETURN_IF_ERROR(graph->library().add_gradient(gradient.function_name(), gradient.gradient_func()));
+  for (const auto& gradient : def.library().gradient())
+    MR_RETURN_IF_ERROR(graph->library().add_gradient(gradient.function_name(), gradient.gradient_func()));
   std::vector<NodeDef> nodes;
   nodes.reserve(static_cast<size_t>(def.node_size()));
   for (const tensorflow::NodeDef& proto : def.node()) {
@@ -103,7 +110,8 @@ absl::StatusOr<Imported> import_graph_def(const tensorflow::GraphDef& def, const
   }
   // An empty graph takes the imported versions, another one the older producer and the stricter need of its consumers.
   if (def.has_versions() && def.versions().producer() > 0)
-    graph->set_versions(std::min(graph->producer(), def.versions().producer()), std::max(graph->min_consumer(), def.versions().min_consumer()));
+    graph->set_versions(std::min(graph->producer(), def.versions().producer()),
+                        std::max(graph->min_consumer(), def.versions().min_consumer()));
   return import_nodes(std::move(nodes), options, graph);
 }
 

@@ -26,7 +26,8 @@ bool is_merge(const std::string& op) { return op == "Merge" || op == "RefMerge";
 
 class Importer {
  public:
-  Importer(std::vector<NodeDef> nodes, const ImportOptions& options, GraphImpl* graph) : nodes_(std::move(nodes)), options_(options), graph_(graph) {}
+  Importer(std::vector<NodeDef> nodes, const ImportOptions& options, GraphImpl* graph)
+      : nodes_(std::move(nodes)), options_(options), graph_(graph) {}
 
   absl::StatusOr<Imported> run() {
     MR_RETURN_IF_ERROR(index_names());
@@ -54,8 +55,10 @@ class Importer {
   absl::Status index_names() {
     for (size_t i = 0; i < nodes_.size(); ++i) {
       const NodeDef& node = nodes_[i];
-      if (!is_valid_node_name(node.name)) return invalid_argument("Node '", node.name, "': Node name contains invalid characters");
-      if (!by_name_.emplace(node.name, static_cast<int>(i)).second) return invalid_argument("Node '", node.name, "' is not unique");
+      if (!is_valid_node_name(node.name))
+        return invalid_argument("Node '", node.name, "': Node name contains invalid characters");
+      if (!by_name_.emplace(node.name, static_cast<int>(i)).second)
+        return invalid_argument("Node '", node.name, "' is not unique");
     }
     for (const auto& [name, output] : options_.input_map) {
       const TensorName parsed = parse_tensor_name(name);
@@ -71,11 +74,13 @@ class Importer {
       for (const std::string& input : nodes_[i].inputs) {
         const TensorName parsed = parse_tensor_name(input);
         if (in_control && parsed.index >= 0)
-          return invalid_argument("Node '", nodes_[i].name, "': Control dependencies must come after regular dependencies");
+          return invalid_argument("Node '", nodes_[i].name,
+                                  "': Control dependencies must come after regular dependencies");
         in_control = parsed.index < 0;
         Edge edge;
         edge.index = parsed.index;
-        if (const auto mapped = input_map_.find(std::make_pair(std::string(parsed.node), parsed.index)); mapped != input_map_.end()) {
+        if (const auto mapped = input_map_.find(std::make_pair(std::string(parsed.node), parsed.index));
+            mapped != input_map_.end()) {
           mapped->second.used = true;
           edge.mapped = mapped->second.output;
         } else if (const auto it = by_name_.find(to_absl(parsed.node)); it != by_name_.end()) {
@@ -100,7 +105,8 @@ class Importer {
         readers_[static_cast<size_t>(edge.node)].push_back(static_cast<int>(i));
         ++pending_[i];
         control += edge.index < 0;
-        loops |= is_merge(nodes_[i].op) && edge.index >= 0 && is_next_iteration(nodes_[static_cast<size_t>(edge.node)].op);
+        loops |=
+            is_merge(nodes_[i].op) && edge.index >= 0 && is_next_iteration(nodes_[static_cast<size_t>(edge.node)].op);
       }
       // A loop's Merge starts with the value from before the loop; the one from its end is connected later.
       if (loops) pending_[i] = control + 1;
@@ -147,12 +153,13 @@ class Importer {
         continue;
       }
       if (index < 0 || index >= from->num_outputs())
-        return invalid_argument("Node '", def.name, "': Connecting to invalid output ", index, " of source node ", from->name(), " which has ",
-                                from->num_outputs(), " outputs.");
+        return invalid_argument("Node '", def.name, "': Connecting to invalid output ", index, " of source node ",
+                                from->name(), " which has ", from->num_outputs(), " outputs.");
       spec.inputs.push_back(Output(from, index));
     }
     if (spec.inputs.empty() && spec.control_inputs.empty())
-      spec.control_inputs.insert(spec.control_inputs.end(), options_.control_dependencies.begin(), options_.control_dependencies.end());
+      spec.control_inputs.insert(spec.control_inputs.end(), options_.control_dependencies.begin(),
+                                 options_.control_dependencies.end());
     rename_colocation(&spec.attrs);
     apply_own_scopes(&spec);
     absl::StatusOr<Node*> node = graph_->add_node(std::move(spec));
@@ -174,7 +181,8 @@ class Importer {
     std::string name = options_.prefix.empty() ? def.name : str_cat(options_.prefix, "/", def.name);
     if (!options_.uniquify_names) return name;
     std::string candidate = name;
-    for (int k = 1; graph_->find(candidate) || (candidate != name && by_name_.contains(candidate)); ++k) candidate = str_cat(name, "_", k);
+    for (int k = 1; graph_->find(candidate) || (candidate != name && by_name_.contains(candidate)); ++k)
+      candidate = str_cat(name, "_", k);
     if (candidate != name) renamed_[def.name] = candidate;
     return candidate;
   }
@@ -200,8 +208,8 @@ class Importer {
     for (const auto& [node, input, edge] : back_edges_) {
       Node* from = made_[static_cast<size_t>(edge.node)];
       if (edge.index >= from->num_outputs())
-        return invalid_argument("Node '", nodes_[node].name, "': Connecting to invalid output ", edge.index, " of source node ", from->name(), " which has ",
-                                from->num_outputs(), " outputs.");
+        return invalid_argument("Node '", nodes_[node].name, "': Connecting to invalid output ", edge.index,
+                                " of source node ", from->name(), " which has ", from->num_outputs(), " outputs.");
       MR_RETURN_IF_ERROR(graph_->set_input(made_[node], input, Output(from, edge.index)));
     }
     return absl::OkStatus();
@@ -211,16 +219,20 @@ class Importer {
     for (const std::string& name : options_.return_elements) {
       const bool is_tensor = name.find(':') != std::string::npos;
       const TensorName parsed = parse_tensor_name(name);
-      if (const auto mapped = input_map_.find(std::make_pair(std::string(parsed.node), parsed.index)); is_tensor && mapped != input_map_.end()) {
+      if (const auto mapped = input_map_.find(std::make_pair(std::string(parsed.node), parsed.index));
+          is_tensor && mapped != input_map_.end()) {
         mapped->second.used = true;
         result_.returned.push_back(mapped->second.output);
         continue;
       }
       const auto it = by_name_.find(to_absl(parsed.node));
-      if (it == by_name_.end()) return invalid_argument("Requested return ", is_tensor ? "tensor" : "node", " '", name, "' not found in graph def");
+      if (it == by_name_.end())
+        return invalid_argument("Requested return ", is_tensor ? "tensor" : "node", " '", name,
+                                "' not found in graph def");
       Node* node = made_[static_cast<size_t>(it->second)];
       if (is_tensor && parsed.index >= node->num_outputs())
-        return invalid_argument("Invalid return output ", parsed.index, " of node '", parsed.node, "', which has ", node->num_outputs(), " output(s)");
+        return invalid_argument("Invalid return output ", parsed.index, " of node '", parsed.node, "', which has ",
+                                node->num_outputs(), " output(s)");
       result_.returned.push_back(Output(node, is_tensor ? parsed.index : -1));
     }
     return absl::OkStatus();
@@ -231,7 +243,8 @@ class Importer {
       const TensorName parsed = parse_tensor_name(name);
       if (input_map_[std::make_pair(std::string(parsed.node), parsed.index)].used) continue;
       const auto it = by_name_.find(to_absl(parsed.node));
-      if (it == by_name_.end() || parsed.index >= made_[static_cast<size_t>(it->second)]->num_outputs()) result_.unused_inputs.push_back(name);
+      if (it == by_name_.end() || parsed.index >= made_[static_cast<size_t>(it->second)]->num_outputs())
+        result_.unused_inputs.push_back(name);
     }
   }
 
@@ -260,7 +273,8 @@ class Importer {
 absl::StatusOr<Imported> import_nodes(std::vector<NodeDef> nodes, const ImportOptions& options, GraphImpl* graph) {
   const std::lock_guard lock(graph->mutex());
   for (const auto& [name, output] : options.input_map)
-    if (!output || &output.node()->graph() != graph) return invalid_argument("input_map: the tensor for '", name, "' is not of this graph");
+    if (!output || &output.node()->graph() != graph)
+      return invalid_argument("input_map: the tensor for '", name, "' is not of this graph");
   return Importer(std::move(nodes), options, graph).run();
 }
 

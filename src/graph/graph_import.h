@@ -7,8 +7,8 @@
 
 namespace millrace {
 
-// In dependency order, the first of the ready ones first. Loops close through NextIteration nodes only; other cycles are
-// refused.
+// In dependency order, the first of the ready ones first. Loops close through NextIteration nodes only; other cycles
+// are refused.
 absl::StatusOr<Imported> import_nodes(std::vector<NodeDef> nodes, const ImportOptions& options, GraphImpl* graph);
 
 // "node:2" -> {node, 2}; "node" -> {node, 0}; "^node" -> {node, -1}.

@@ -40,7 +40,7 @@ class Node {
   int id() const { return id_; }                         // its position in graph.nodes()
   const std::string& source() const { return source_; }  // "train.cc:42"; empty if imported
 
-  bool compact_value() const { return compact_value_; }       // see NodeDef
+  bool compact_value() const { return compact_value_; }  // see NodeDef
 
   int num_inputs() const { return static_cast<int>(inputs_.size()); }
   int num_outputs() const { return static_cast<int>(outputs_.size()); }

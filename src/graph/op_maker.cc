@@ -13,7 +13,8 @@ namespace {
 
 // ---- literals
 
-template <class From, class To> bool fits(From value) {
+template <class From, class To>
+bool fits(From value) {
   if constexpr (std::is_integral_v<From> && std::is_integral_v<To>) return std::in_range<To>(value);
   return true;
 }
@@ -24,7 +25,8 @@ absl::StatusOr<Tensor> cast_elements(const Tensor& literal) {
   const auto from = literal.unchecked<From>();
   const auto to = out.unchecked_mutable<To>();
   for (size_t i = 0; i < from.size(); ++i) {
-    if (!fits<From, To>(from[i])) return invalid_argument("Python int ", from[i], " too large to convert to ", dtype_name(dtype_of<To>));
+    if (!fits<From, To>(from[i]))
+      return invalid_argument("Python int ", from[i], " too large to convert to ", dtype_name(dtype_of<To>));
     if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>)
       to[i] = To(static_cast<float>(from[i]));
     else if constexpr (std::is_same_v<To, Complex64>)
@@ -38,30 +40,48 @@ absl::StatusOr<Tensor> cast_elements(const Tensor& literal) {
 }
 
 absl::Status no_conversion(const Tensor& literal, DataType dtype) {
-  return invalid_argument("Expected ", dtype_name(dtype), ", but got ", literal.to_string(8), " of type '", dtype_name(literal.dtype()), "'.");
+  return invalid_argument("Expected ", dtype_name(dtype), ", but got ", literal.to_string(8), " of type '",
+                          dtype_name(literal.dtype()), "'.");
 }
 
-template <class From> absl::StatusOr<Tensor> cast_number(const Tensor& literal, DataType dtype) {
+template <class From>
+absl::StatusOr<Tensor> cast_number(const Tensor& literal, DataType dtype) {
   switch (dtype) {
-    case DataType::kFloat: return cast_elements<From, float>(literal);
-    case DataType::kDouble: return cast_elements<From, double>(literal);
-    case DataType::kHalf: return cast_elements<From, Half>(literal);
-    case DataType::kBfloat16: return cast_elements<From, BFloat16>(literal);
-    case DataType::kComplex64: return cast_elements<From, Complex64>(literal);
-    case DataType::kComplex128: return cast_elements<From, Complex128>(literal);
-    default: break;
+    case DataType::kFloat:
+      return cast_elements<From, float>(literal);
+    case DataType::kDouble:
+      return cast_elements<From, double>(literal);
+    case DataType::kHalf:
+      return cast_elements<From, Half>(literal);
+    case DataType::kBfloat16:
+      return cast_elements<From, BFloat16>(literal);
+    case DataType::kComplex64:
+      return cast_elements<From, Complex64>(literal);
+    case DataType::kComplex128:
+      return cast_elements<From, Complex128>(literal);
+    default:
+      break;
   }
   if constexpr (std::is_integral_v<From>) {
     switch (dtype) {
-      case DataType::kInt8: return cast_elements<From, int8_t>(literal);
-      case DataType::kInt16: return cast_elements<From, int16_t>(literal);
-      case DataType::kInt32: return cast_elements<From, int32_t>(literal);
-      case DataType::kInt64: return cast_elements<From, int64_t>(literal);
-      case DataType::kUint8: return cast_elements<From, uint8_t>(literal);
-      case DataType::kUint16: return cast_elements<From, uint16_t>(literal);
-      case DataType::kUint32: return cast_elements<From, uint32_t>(literal);
-      case DataType::kUint64: return cast_elements<From, uint64_t>(literal);
-      default: break;
+      case DataType::kInt8:
+        return cast_elements<From, int8_t>(literal);
+      case DataType::kInt16:
+        return cast_elements<From, int16_t>(literal);
+      case DataType::kInt32:
+        return cast_elements<From, int32_t>(literal);
+      case DataType::kInt64:
+        return cast_elements<From, int64_t>(literal);
+      case DataType::kUint8:
+        return cast_elements<From, uint8_t>(literal);
+      case DataType::kUint16:
+        return cast_elements<From, uint16_t>(literal);
+      case DataType::kUint32:
+        return cast_elements<From, uint32_t>(literal);
+      case DataType::kUint64:
+        return cast_elements<From, uint64_t>(literal);
+      default:
+        break;
     }
   }
   return no_conversion(literal, dtype);
@@ -78,7 +98,8 @@ DataType natural_dtype(const Input& input) {
 // Finds the dtypes and lengths that arguments give attributes.
 class Resolver {
  public:
-  Resolver(GraphImpl& graph, const OpDef& def, const OpRequest& request) : graph_(graph), def_(def), request_(request), attrs_(request.attrs) {}
+  Resolver(GraphImpl& graph, const OpDef& def, const OpRequest& request)
+      : graph_(graph), def_(def), request_(request), attrs_(request.attrs) {}
 
   absl::Status run() {
     if (request_.args.size() != def_.inputs.size())
@@ -118,10 +139,12 @@ class Resolver {
   absl::StatusOr<Output> convert(const Input& value, DataType wanted, const ArgDef& arg, std::string_view name) {
     if (value.is_literal() && wanted == DataType::kInvalid) {
       const DataType preferred = default_dtype(arg);
-      if (preferred != DataType::kInvalid && value.is_number() && cast_literal(value.literal(), preferred).ok()) wanted = preferred;
+      if (preferred != DataType::kInvalid && value.is_number() && cast_literal(value.literal(), preferred).ok())
+        wanted = preferred;
     }
     if (!value) return invalid_argument(def_.name, ": argument '", arg.name, "' is absent");
-    return to_output(graph_, value, value.is_literal() ? wanted : DataType::kInvalid, name, arg.is_ref, request_.source);
+    return to_output(graph_, value, value.is_literal() ? wanted : DataType::kInvalid, name, arg.is_ref,
+                     request_.source);
   }
 
   absl::Status convert_arg(size_t i) {
@@ -129,7 +152,8 @@ class Resolver {
     const OpArg& given = request_.args[i];
     const bool is_list = !arg.number_attr.empty() || !arg.type_list_attr.empty();
     if (is_list != given.is_list())
-      return invalid_argument(is_list ? "Expected a list for '" : "Expected one tensor for '", arg.name, "' argument to '", def_.name, "' Op");
+      return invalid_argument(is_list ? "Expected a list for '" : "Expected one tensor for '", arg.name,
+                              "' argument to '", def_.name, "' Op");
     const DataType wanted = wanted_dtype(arg);
     std::vector<Output> converted;
     for (size_t k = 0; k < given.values().size(); ++k) {
@@ -139,7 +163,8 @@ class Resolver {
       MR_ASSIGN_OR_RETURN(const Output output, convert(given.values()[k], dtype, arg, name));
       converted.push_back(output);
     }
-    if (!arg.number_attr.empty()) attrs_.insert_or_assign(arg.number_attr, AttrValue(static_cast<int64_t>(converted.size())));
+    if (!arg.number_attr.empty())
+      attrs_.insert_or_assign(arg.number_attr, AttrValue(static_cast<int64_t>(converted.size())));
     MR_RETURN_IF_ERROR(arg.type_list_attr.empty() ? set_type(arg, converted) : set_type_list(arg, converted));
     inputs_.insert(inputs_.end(), converted.begin(), converted.end());
     return absl::OkStatus();
@@ -163,16 +188,18 @@ class Resolver {
       if (base_dtype(value.dtype()) != base_dtype(values[0].dtype())) {
         std::string types;
         for (const Output& v : values) str_append(&types, types.empty() ? "" : ", ", dtype_name(base_dtype(v.dtype())));
-        return invalid_argument("Tensors in list passed to '", arg.name, "' of '", def_.name, "' Op have types [", types, "] that don't all match.");
+        return invalid_argument("Tensors in list passed to '", arg.name, "' of '", def_.name, "' Op have types [",
+                                types, "] that don't all match.");
       }
     if (values.empty()) return absl::OkStatus();
     const DataType got = base_dtype(values[0].dtype());
     if (arg.is_ref && !is_ref(values[0].dtype()))
-      return invalid_argument("'", def_.name, "' Op requires that input '", arg.name, "' be a mutable tensor (e.g.: a tf.Variable)");
+      return invalid_argument("'", def_.name, "' Op requires that input '", arg.name,
+                              "' be a mutable tensor (e.g.: a tf.Variable)");
     if (arg.type_attr.empty()) {
       if (got == arg.type) return absl::OkStatus();
-      return invalid_argument("Input '", arg.name, "' of '", def_.name, "' Op has type ", dtype_name(got), " that does not match expected type of ",
-                              dtype_name(arg.type), ".");
+      return invalid_argument("Input '", arg.name, "' of '", def_.name, "' Op has type ", dtype_name(got),
+                              " that does not match expected type of ", dtype_name(arg.type), ".");
     }
     const auto [it, is_new] = attrs_.try_emplace(arg.type_attr, AttrValue(got));
     if (is_new) {
@@ -182,8 +209,10 @@ class Resolver {
     const DataType* known = it->second.get<DataType>();
     if (known && *known == got) return absl::OkStatus();
     const auto by = given_by_.find(arg.type_attr);
-    return invalid_argument("Input '", arg.name, "' of '", def_.name, "' Op has type ", dtype_name(got), " that does not match type ",
-                            known ? dtype_name(*known) : "?", by != given_by_.end() ? str_cat(" of argument '", by->second, "'.") : str_cat(" of attribute '", arg.type_attr, "'."));
+    return invalid_argument("Input '", arg.name, "' of '", def_.name, "' Op has type ", dtype_name(got),
+                            " that does not match type ", known ? dtype_name(*known) : "?",
+                            by != given_by_.end() ? str_cat(" of argument '", by->second, "'.")
+                                                  : str_cat(" of attribute '", arg.type_attr, "'."));
   }
 
   GraphImpl& graph_;
@@ -218,7 +247,8 @@ absl::Status apply_scopes(GraphImpl& graph, Node* node) {
   apply_devices(graph, node);
   MR_RETURN_IF_ERROR(apply_colocation(graph, node));
   if (!scopes.container.empty() && node->def().is_stateful)
-    if (const AttrValue* attr = node->find_attr("container"); attr && attr->get<std::string>() && attr->get<std::string>()->empty())
+    if (const AttrValue* attr = node->find_attr("container");
+        attr && attr->get<std::string>() && attr->get<std::string>()->empty())
       MR_RETURN_IF_ERROR(graph.set_attr(node, "container", AttrValue(scopes.container)));
   return absl::OkStatus();
 }
@@ -234,7 +264,8 @@ absl::StatusOr<Node*> add_in_scopes(GraphImpl& graph, NodeSpec spec) {
 // The final name for `name` as op functions take it.
 absl::StatusOr<std::string> final_name(GraphImpl& graph, std::string_view name) {
   if (!name.empty() && name.back() == '/') return std::string(name.substr(0, name.size() - 1));
-  if (graph.scopes().name.empty() && !name.empty() && name[0] == '_') return invalid_argument("`", name, "` is not a valid node name.");
+  if (graph.scopes().name.empty() && !name.empty() && name[0] == '_')
+    return invalid_argument("`", name, "` is not a valid node name.");
   return graph.unique_name(name);
 }
 
@@ -243,21 +274,33 @@ absl::StatusOr<std::string> final_name(GraphImpl& graph, std::string_view name) 
 absl::StatusOr<Tensor> cast_literal(const Tensor& literal, DataType dtype) {
   if (dtype == DataType::kInvalid || literal.dtype() == dtype) return literal;
   switch (literal.dtype()) {
-    case DataType::kInt32: return cast_number<int32_t>(literal, dtype);
-    case DataType::kInt64: return cast_number<int64_t>(literal, dtype);
-    case DataType::kFloat: return cast_number<float>(literal, dtype);
-    case DataType::kDouble: return cast_number<double>(literal, dtype);
-    case DataType::kUint8: return cast_number<uint8_t>(literal, dtype);
-    case DataType::kInt8: return cast_number<int8_t>(literal, dtype);
-    case DataType::kInt16: return cast_number<int16_t>(literal, dtype);
-    case DataType::kUint16: return cast_number<uint16_t>(literal, dtype);
-    case DataType::kUint32: return cast_number<uint32_t>(literal, dtype);
-    case DataType::kUint64: return cast_number<uint64_t>(literal, dtype);
-    default: return no_conversion(literal, dtype);
+    case DataType::kInt32:
+      return cast_number<int32_t>(literal, dtype);
+    case DataType::kInt64:
+      return cast_number<int64_t>(literal, dtype);
+    case DataType::kFloat:
+      return cast_number<float>(literal, dtype);
+    case DataType::kDouble:
+      return cast_number<double>(literal, dtype);
+    case DataType::kUint8:
+      return cast_number<uint8_t>(literal, dtype);
+    case DataType::kInt8:
+      return cast_number<int8_t>(literal, dtype);
+    case DataType::kInt16:
+      return cast_number<int16_t>(literal, dtype);
+    case DataType::kUint16:
+      return cast_number<uint16_t>(literal, dtype);
+    case DataType::kUint32:
+      return cast_number<uint32_t>(literal, dtype);
+    case DataType::kUint64:
+      return cast_number<uint64_t>(literal, dtype);
+    default:
+      return no_conversion(literal, dtype);
   }
 }
 
-absl::StatusOr<Output> make_const(GraphImpl& graph, const Tensor& value, std::string_view name, std::string source, bool compact) {
+absl::StatusOr<Output> make_const(GraphImpl& graph, const Tensor& value, std::string_view name, std::string source,
+                                  bool compact) {
   NodeSpec spec;
   spec.type = "Const";
   MR_ASSIGN_OR_RETURN(spec.name, final_name(graph, name));
@@ -268,22 +311,26 @@ absl::StatusOr<Output> make_const(GraphImpl& graph, const Tensor& value, std::st
   return node->output(0);
 }
 
-absl::StatusOr<Output> to_output(GraphImpl& graph, const Input& input, DataType dtype, std::string_view name, bool as_ref, std::string source) {
+absl::StatusOr<Output> to_output(GraphImpl& graph, const Input& input, DataType dtype, std::string_view name,
+                                 bool as_ref, std::string source) {
   if (input.is_literal()) {
-    MR_ASSIGN_OR_RETURN(const Tensor value, cast_literal(input.literal(), dtype == DataType::kInvalid ? natural_dtype(input) : dtype));
+    MR_ASSIGN_OR_RETURN(const Tensor value,
+                        cast_literal(input.literal(), dtype == DataType::kInvalid ? natural_dtype(input) : dtype));
     return make_const(graph, value, name.empty() ? "Const" : name, std::move(source));
   }
   MR_ASSIGN_OR_RETURN(const Output output, graph.own(input.output(as_ref)));
   if (!output) return invalid_argument("An absent tensor was given for '", name, "'");
   if (dtype != DataType::kInvalid && base_dtype(output.dtype()) != dtype)
-    return invalid_argument("Tensor conversion requested dtype ", dtype_name(dtype), " for Tensor with dtype ", dtype_name(base_dtype(output.dtype())), ": ", output.name());
+    return invalid_argument("Tensor conversion requested dtype ", dtype_name(dtype), " for Tensor with dtype ",
+                            dtype_name(base_dtype(output.dtype())), ": ", output.name());
   return output;
 }
 
 absl::StatusOr<Node*> make_op(GraphImpl& graph, const OpRequest& request) {
   const OpEntry* entry = graph.registry().find(request.type);
   std::shared_ptr<const FunctionDef> function = entry ? nullptr : graph.library().find(request.type);
-  if (!entry && !function) return not_found("Op type not registered '", request.type, "' in binary running on millrace.");
+  if (!entry && !function)
+    return not_found("Op type not registered '", request.type, "' in binary running on millrace.");
   const OpDef& def = entry ? entry->def : function->signature;
 
   NodeSpec spec;
@@ -295,7 +342,9 @@ absl::StatusOr<Node*> make_op(GraphImpl& graph, const OpRequest& request) {
     MR_RETURN_IF_ERROR(scope.status());
     Resolver resolver(graph, def, request);
     if (absl::Status status = resolver.run(); !status.ok())
-      return with_where(std::move(status), {scope.name().substr(0, scope.name().size() - (scope.name().empty() ? 0 : 1)), spec.type, "", spec.source});
+      return with_where(
+          std::move(status),
+          {scope.name().substr(0, scope.name().size() - (scope.name().empty() ? 0 : 1)), spec.type, "", spec.source});
     spec.inputs = resolver.take_inputs();
     spec.attrs = resolver.take_attrs();
     MR_ASSIGN_OR_RETURN(spec.name, final_name(graph, scope.name()));

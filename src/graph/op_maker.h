@@ -27,18 +27,19 @@ class OpArg {
 };
 
 struct OpRequest {
-  std::string_view type;
-  std::vector<OpArg> args;  // one per declared input
-  AttrMap attrs;            // those that inputs do not give; an attribute without a value takes its default
-  std::string_view name;    // empty: the op's type. "a/b/": exactly "a/b", as an open scope's name
-  std::string source;
+  std::string_view type = {};
+  std::vector<OpArg> args = {};  // one per declared input
+  AttrMap attrs = {};            // those that inputs do not give; an attribute without a value takes its default
+  std::string_view name = {};    // empty: the op's type. "a/b/": exactly "a/b", as an open scope's name
+  std::string source = {};
 };
 
 absl::StatusOr<Node*> make_op(GraphImpl& graph, const OpRequest& request);
 
-// A Const node; `name` as above.
+// A Const node; `name` as above. `compact`: one value repeated, as tf.constant(0, shape=[n]) and tf.zeros make it, and
+// is written that way.
 absl::StatusOr<Output> make_const(GraphImpl& graph, const Tensor& value, std::string_view name = "Const",
-                                  std::string source = {});
+                                  std::string source = {}, bool compact = false);
 
 // Input as an Output of the graph: captured, converted, or a new Const of the wanted dtype (kInvalid: its natural one).
 absl::StatusOr<Output> to_output(GraphImpl& graph, const Input& input, DataType dtype, std::string_view name,

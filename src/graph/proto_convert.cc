@@ -19,12 +19,17 @@ namespace pb = tensorflow;
 // ---- tensors
 
 // Element k of a typed field as a T, and the reverse. One specialization per kind of field.
-template <class T> struct Field;
-#define MR_FIELD(T, field, to_element, to_value)                                               \
-  template <> struct Field<T> {                                                                \
-    static int size(const pb::TensorProto& p) { return p.field##_size(); }                     \
-    static T get(const pb::TensorProto& p, int k) { const auto v = p.field(k); return to_element; } \
-    static void add(const T& v, pb::TensorProto* p) { p->add_##field(to_value); }              \
+template <class T>
+struct Field;
+#define MR_FIELD(T, field, to_element, to_value)                                  \
+  template <>                                                                     \
+  struct Field<T> {                                                               \
+    static int size(const pb::TensorProto& p) { return p.field##_size(); }        \
+    static T get(const pb::TensorProto& p, int k) {                               \
+      const auto v = p.field(k);                                                  \
+      return to_element;                                                          \
+    }                                                                             \
+    static void add(const T& v, pb::TensorProto* p) { p->add_##field(to_value); } \
   };
 MR_FIELD(float, float_val, v, v)
 MR_FIELD(double, double_val, v, v)
@@ -46,17 +51,24 @@ MR_FIELD(Quint16, int_val, Quint16{static_cast<uint16_t>(v)}, v.value)
 MR_FIELD(Qint32, int_val, Qint32{v}, v.value)
 MR_FIELD(std::string, string_val, v, v)
 #undef MR_FIELD
-template <> struct Field<Complex64> {
+template <>
+struct Field<Complex64> {
   static int size(const pb::TensorProto& p) { return p.scomplex_val_size() / 2; }
   static Complex64 get(const pb::TensorProto& p, int k) { return {p.scomplex_val(2 * k), p.scomplex_val(2 * k + 1)}; }
-  static void add(const Complex64& v, pb::TensorProto* p) { p->add_scomplex_val(v.real()), p->add_scomplex_val(v.imag()); }
+  static void add(const Complex64& v, pb::TensorProto* p) {
+    p->add_scomplex_val(v.real()), p->add_scomplex_val(v.imag());
+  }
 };
-template <> struct Field<Complex128> {
+template <>
+struct Field<Complex128> {
   static int size(const pb::TensorProto& p) { return p.dcomplex_val_size() / 2; }
   static Complex128 get(const pb::TensorProto& p, int k) { return {p.dcomplex_val(2 * k), p.dcomplex_val(2 * k + 1)}; }
-  static void add(const Complex128& v, pb::TensorProto* p) { p->add_dcomplex_val(v.real()), p->add_dcomplex_val(v.imag()); }
+  static void add(const Complex128& v, pb::TensorProto* p) {
+    p->add_dcomplex_val(v.real()), p->add_dcomplex_val(v.imag());
+  }
 };
-template <> struct Field<ResourceHandle> {
+template <>
+struct Field<ResourceHandle> {
   static int size(const pb::TensorProto& p) { return p.resource_handle_val_size(); }
   static ResourceHandle get(const pb::TensorProto& p, int k) {
     const pb::ResourceHandleProto& v = p.resource_handle_val(k);
@@ -79,18 +91,24 @@ template <> struct Field<ResourceHandle> {
 };
 
 // Calls f.operator()<T>() for the element type; InvalidArgument for types without a wire form.
-template <class F> absl::Status for_dtype(DataType dtype, F f) {
+template <class F>
+absl::Status for_dtype(DataType dtype, F f) {
   switch (dtype) {
-#define MR_CASE(T) case dtype_of<T>: return f.template operator()<T>();
-    MR_CASE(float) MR_CASE(double) MR_CASE(int32_t) MR_CASE(int16_t) MR_CASE(int8_t) MR_CASE(uint8_t) MR_CASE(uint16_t) MR_CASE(int64_t)
-    MR_CASE(bool) MR_CASE(uint32_t) MR_CASE(uint64_t) MR_CASE(Half) MR_CASE(BFloat16) MR_CASE(Qint8) MR_CASE(Quint8) MR_CASE(Qint16)
-    MR_CASE(Quint16) MR_CASE(Qint32) MR_CASE(std::string) MR_CASE(Complex64) MR_CASE(Complex128) MR_CASE(ResourceHandle)
+#define MR_CASE(T)  \
+  case dtype_of<T>: \
+    return f.template operator()<T>();
+    MR_CASE(float)
+    MR_CASE(double) MR_CASE(int32_t) MR_CASE(int16_t) MR_CASE(int8_t) MR_CASE(uint8_t) MR_CASE(uint16_t)
+        MR_CASE(int64_t) MR_CASE(bool) MR_CASE(uint32_t) MR_CASE(uint64_t) MR_CASE(Half) MR_CASE(BFloat16)
+            MR_CASE(Qint8) MR_CASE(Quint8) MR_CASE(Qint16) MR_CASE(Quint16) MR_CASE(Qint32) MR_CASE(std::string)
+                MR_CASE(Complex64) MR_CASE(Complex128) MR_CASE(ResourceHandle)
 #undef MR_CASE
-    default: return invalid_argument("A tensor of type ", dtype_name(dtype), " has no wire form");
+                    default : return invalid_argument("A tensor of type ", dtype_name(dtype), " has no wire form");
   }
 }
 
-template <class T> absl::Status read_content(const std::string& content, Tensor* tensor) {
+template <class T>
+absl::Status read_content(const std::string& content, Tensor* tensor) {
   if constexpr (std::is_same_v<T, ResourceHandle>) {
     return invalid_argument("Resource handles do not stand in tensor_content");
   } else if constexpr (std::is_same_v<T, std::string>) {
@@ -108,8 +126,8 @@ template <class T> absl::Status read_content(const std::string& content, Tensor*
     return absl::OkStatus();
   } else {
     if (content.size() != tensor->byte_size())
-      return invalid_argument("tensor_content has ", content.size(), " bytes, but shape ", tensor->shape(), " of ", dtype_name(tensor->dtype()), " needs ",
-                              tensor->byte_size());
+      return invalid_argument("tensor_content has ", content.size(), " bytes, but shape ", tensor->shape(), " of ",
+                              dtype_name(tensor->dtype()), " needs ", tensor->byte_size());
     if constexpr (std::is_same_v<T, bool>) {
       const auto out = tensor->unchecked_mutable<bool>();
       for (size_t i = 0; i < out.size(); ++i) out[i] = content[i] != 0;
@@ -120,7 +138,8 @@ template <class T> absl::Status read_content(const std::string& content, Tensor*
   }
 }
 
-template <class T> absl::Status read_fields(const pb::TensorProto& proto, Tensor* tensor) {
+template <class T>
+absl::Status read_fields(const pb::TensorProto& proto, Tensor* tensor) {
   const auto out = tensor->unchecked_mutable<T>();
   const size_t given = static_cast<size_t>(Field<T>::size(proto));
   for (size_t i = 0; i < out.size(); ++i) {
@@ -132,7 +151,8 @@ template <class T> absl::Status read_fields(const pb::TensorProto& proto, Tensor
   return absl::OkStatus();
 }
 
-template <class T> bool same_bits(const T& a, const T& b) {
+template <class T>
+bool same_bits(const T& a, const T& b) {
   if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, ResourceHandle>)
     return a == b;
   else
@@ -142,9 +162,20 @@ template <class T> bool same_bits(const T& a, const T& b) {
 // The dtypes that Python writes as bytes when there is more than one element.
 bool is_content_dtype(DataType dtype) {
   switch (dtype) {
-    case DataType::kFloat: case DataType::kDouble: case DataType::kInt32: case DataType::kUint8: case DataType::kInt16: case DataType::kInt8:
-    case DataType::kInt64: case DataType::kQint8: case DataType::kQuint8: case DataType::kQint16: case DataType::kQuint16: case DataType::kQint32:
-    case DataType::kUint32: case DataType::kUint64:
+    case DataType::kFloat:
+    case DataType::kDouble:
+    case DataType::kInt32:
+    case DataType::kUint8:
+    case DataType::kInt16:
+    case DataType::kInt8:
+    case DataType::kInt64:
+    case DataType::kQint8:
+    case DataType::kQuint8:
+    case DataType::kQint16:
+    case DataType::kQuint16:
+    case DataType::kQint32:
+    case DataType::kUint32:
+    case DataType::kUint64:
       return true;
     default:
       return false;
@@ -174,8 +205,10 @@ void to_proto(const PartialTensorShape& shape, pb::TensorShapeProto* proto) {
 
 absl::StatusOr<Tensor> from_proto(const pb::TensorProto& proto) {
   const DataType dtype = static_cast<DataType>(proto.dtype());
-  if (!is_valid_dtype(dtype)) return invalid_argument("Cannot parse tensor from proto: invalid dtype ", static_cast<int>(proto.dtype()));
-  if (proto.tensor_shape().unknown_rank()) return invalid_argument("Cannot parse tensor from proto: its shape is unknown");
+  if (!is_valid_dtype(dtype))
+    return invalid_argument("Cannot parse tensor from proto: invalid dtype ", static_cast<int>(proto.dtype()));
+  if (proto.tensor_shape().unknown_rank())
+    return invalid_argument("Cannot parse tensor from proto: its shape is unknown");
   std::vector<int64_t> dims;
   for (const auto& dim : proto.tensor_shape().dim()) dims.push_back(dim.size());
   MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape(dims));
@@ -186,10 +219,13 @@ absl::StatusOr<Tensor> from_proto(const pb::TensorProto& proto) {
     return make_zeroed_tensor(dtype, shape);
   }
   const bool has_content = !proto.tensor_content().empty();
-  if (has_content && is_pod(dtype) && proto.tensor_content().size() != static_cast<size_t>(shape.num_elements()) * dtype_size(dtype))
-    return invalid_argument("Cannot parse tensor from proto: tensor_content has ", proto.tensor_content().size(), " bytes, shape ", shape, " of ",
-                            dtype_name(dtype), " needs ", static_cast<size_t>(shape.num_elements()) * dtype_size(dtype));
-  if (has_content && dtype == DataType::kString && proto.tensor_content().size() < static_cast<size_t>(shape.num_elements()))
+  if (has_content && is_pod(dtype) &&
+      proto.tensor_content().size() != static_cast<size_t>(shape.num_elements()) * dtype_size(dtype))
+    return invalid_argument("Cannot parse tensor from proto: tensor_content has ", proto.tensor_content().size(),
+                            " bytes, shape ", shape, " of ", dtype_name(dtype), " needs ",
+                            static_cast<size_t>(shape.num_elements()) * dtype_size(dtype));
+  if (has_content && dtype == DataType::kString &&
+      proto.tensor_content().size() < static_cast<size_t>(shape.num_elements()))
     return invalid_argument("Cannot parse tensor from proto: tensor_content too short for ", shape, " strings");
   MR_ASSIGN_OR_RETURN(Tensor tensor, make_tensor(dtype, shape));
   MR_RETURN_IF_ERROR(for_dtype(dtype, [&]<class T>() {
@@ -312,7 +348,8 @@ struct AttrWriter {
   void operator()(const FunctionRef& v) const { to_proto(v, out->mutable_func()); }
   void operator()(const AttrPlaceholder& v) const { out->set_placeholder(v.name); }
   void operator()(const EmptyList&) const { out->mutable_list(); }
-  template <class T> void operator()(const std::vector<T>& values) const {
+  template <class T>
+  void operator()(const std::vector<T>& values) const {
     pb::AttrValue::ListValue* list = out->mutable_list();
     for (size_t i = 0; i < values.size(); ++i) {
       const T v = values[i];
@@ -321,7 +358,8 @@ struct AttrWriter {
   }
 };
 
-absl::StatusOr<AttrMap> from_proto(const google::protobuf::Map<std::string, pb::AttrValue>& map, std::string_view node) {
+absl::StatusOr<AttrMap> from_proto(const google::protobuf::Map<std::string, pb::AttrValue>& map,
+                                   std::string_view node) {
   AttrMap attrs;
   for (const auto& [name, value] : map) {
     absl::StatusOr<AttrValue> v = millrace::from_proto(value);
@@ -335,11 +373,16 @@ absl::StatusOr<AttrMap> from_proto(const google::protobuf::Map<std::string, pb::
 
 absl::StatusOr<AttrValue> from_proto(const pb::AttrValue& proto) {
   switch (proto.value_case()) {
-    case pb::AttrValue::kS: return AttrValue(proto.s());
-    case pb::AttrValue::kI: return AttrValue(static_cast<int64_t>(proto.i()));
-    case pb::AttrValue::kF: return AttrValue(proto.f());
-    case pb::AttrValue::kB: return AttrValue(proto.b());
-    case pb::AttrValue::kType: return AttrValue(static_cast<DataType>(proto.type()));
+    case pb::AttrValue::kS:
+      return AttrValue(proto.s());
+    case pb::AttrValue::kI:
+      return AttrValue(static_cast<int64_t>(proto.i()));
+    case pb::AttrValue::kF:
+      return AttrValue(proto.f());
+    case pb::AttrValue::kB:
+      return AttrValue(proto.b());
+    case pb::AttrValue::kType:
+      return AttrValue(static_cast<DataType>(proto.type()));
     case pb::AttrValue::kShape: {
       MR_ASSIGN_OR_RETURN(PartialTensorShape shape, from_proto(proto.shape()));
       return AttrValue(std::move(shape));
@@ -352,9 +395,12 @@ absl::StatusOr<AttrValue> from_proto(const pb::AttrValue& proto) {
       MR_ASSIGN_OR_RETURN(FunctionRef function, from_proto(proto.func()));
       return AttrValue(std::move(function));
     }
-    case pb::AttrValue::kPlaceholder: return AttrValue(AttrPlaceholder{proto.placeholder()});
-    case pb::AttrValue::kList: return from_list(proto.list());
-    case pb::AttrValue::VALUE_NOT_SET: return AttrValue();
+    case pb::AttrValue::kPlaceholder:
+      return AttrValue(AttrPlaceholder{proto.placeholder()});
+    case pb::AttrValue::kList:
+      return from_list(proto.list());
+    case pb::AttrValue::VALUE_NOT_SET:
+      return AttrValue();
   }
   return AttrValue();
 }
@@ -373,7 +419,8 @@ absl::StatusOr<NodeDef> from_proto(const pb::NodeDef& proto) {
   node.device = proto.device();
   node.inputs.assign(proto.input().begin(), proto.input().end());
   MR_ASSIGN_OR_RETURN(node.attrs, from_proto(proto.attr(), proto.name()));
-  if (const auto it = proto.attr().find("value"); it != proto.attr().end() && it->second.has_tensor()) node.compact_value = is_compact(it->second.tensor());
+  if (const auto it = proto.attr().find("value"); it != proto.attr().end() && it->second.has_tensor())
+    node.compact_value = is_compact(it->second.tensor());
   return node;
 }
 
@@ -398,7 +445,9 @@ void to_proto(const NodeDef& node, pb::NodeDef* proto) {
 namespace {
 
 ArgDef arg_from_proto(const pb::OpDef::ArgDef& proto) {
-  return {proto.name(), static_cast<DataType>(proto.type()), proto.type_attr(), proto.number_attr(), proto.type_list_attr(), proto.is_ref()};
+  return {proto.name(),           static_cast<DataType>(proto.type()),
+          proto.type_attr(),      proto.number_attr(),
+          proto.type_list_attr(), proto.is_ref()};
 }
 
 void to_proto(const ArgDef& arg, pb::OpDef::ArgDef* proto) {
@@ -427,7 +476,8 @@ void to_proto(const AttrDef& attr, pb::OpDef::AttrDef* proto) {
   proto->set_name(attr.name);
   proto->set_type(attr.type);
   if (attr.default_value) millrace::to_proto(*attr.default_value, proto->mutable_default_value());
-  for (const DataType type : attr.allowed_types) proto->mutable_allowed_values()->mutable_list()->add_type(static_cast<pb::DataType>(type));
+  for (const DataType type : attr.allowed_types)
+    proto->mutable_allowed_values()->mutable_list()->add_type(static_cast<pb::DataType>(type));
   for (const std::string& s : attr.allowed_strings) proto->mutable_allowed_values()->mutable_list()->add_s(s);
   if (attr.minimum) {
     proto->set_has_minimum(true);
@@ -476,10 +526,12 @@ absl::StatusOr<FunctionDef> from_proto(const pb::FunctionDef& proto) {
   }
   // In the signature's order, so that equal definitions are equal.
   for (const auto& arg : proto.signature().output_arg())
-    if (const auto it = proto.ret().find(arg.name()); it != proto.ret().end()) def.ret.emplace_back(it->first, it->second);
+    if (const auto it = proto.ret().find(arg.name()); it != proto.ret().end())
+      def.ret.emplace_back(it->first, it->second);
   for (const auto& name : proto.signature().control_output()) {
     def.control_outputs.push_back(name);
-    if (const auto it = proto.control_ret().find(name); it != proto.control_ret().end()) def.control_ret.emplace_back(it->first, it->second);
+    if (const auto it = proto.control_ret().find(name); it != proto.control_ret().end())
+      def.control_ret.emplace_back(it->first, it->second);
   }
   MR_ASSIGN_OR_RETURN(def.attrs, from_proto(proto.attr(), def.name()));
   for (const auto& [index, attrs] : proto.arg_attr()) {
@@ -498,7 +550,8 @@ void to_proto(const FunctionDef& def, pb::FunctionDef* proto) {
   for (const auto& [name, value] : def.control_ret) (*proto->mutable_control_ret())[name] = value;
   for (const auto& [name, value] : def.attrs) to_proto(value, &(*proto->mutable_attr())[name]);
   for (const auto& [index, attrs] : def.arg_attrs)
-    for (const auto& [name, value] : attrs) to_proto(value, &(*(*proto->mutable_arg_attr())[index].mutable_attr())[name]);
+    for (const auto& [name, value] : attrs)
+      to_proto(value, &(*(*proto->mutable_arg_attr())[index].mutable_attr())[name]);
   for (const auto& [index, id] : def.resource_arg_unique_id) (*proto->mutable_resource_arg_unique_id())[index] = id;
 }
 

@@ -33,7 +33,8 @@ ScopesGuard::~ScopesGuard() { graph_.scopes() = std::move(before_); }
 void push_control_dependencies(GraphImpl& graph, std::vector<Node*> inputs) {
   auto scope = std::make_shared<ControlDependencies>();
   for (Node* node : inputs)
-    if (std::find(scope->inputs.begin(), scope->inputs.end(), node) == scope->inputs.end()) scope->inputs.push_back(node);
+    if (std::find(scope->inputs.begin(), scope->inputs.end(), node) == scope->inputs.end())
+      scope->inputs.push_back(node);
   graph.scopes().control_dependencies.push_back(std::move(scope));
 }
 
@@ -46,10 +47,12 @@ std::vector<Node*> control_dependencies_for(const GraphImpl& graph, const std::v
   std::vector<Node*> result;
   for (const auto& scope : graph.scopes().control_dependencies) {
     // An input made inside the scope depends on its inputs already.
-    const bool dominated = std::any_of(inputs.begin(), inputs.end(), [&](const Output& input) { return input && scope->seen.contains(input.node()); });
+    const bool dominated = std::any_of(
+        inputs.begin(), inputs.end(), [&](const Output& input) { return input && scope->seen.contains(input.node()); });
     if (dominated) continue;
     for (Node* node : scope->inputs)
-      if (std::none_of(inputs.begin(), inputs.end(), [&](const Output& input) { return input.node() == node; })) result.push_back(node);
+      if (std::none_of(inputs.begin(), inputs.end(), [&](const Output& input) { return input.node() == node; }))
+        result.push_back(node);
   }
   return result;
 }

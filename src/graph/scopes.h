@@ -38,8 +38,8 @@ using DeviceFunction = std::function<std::string(const Operation&)>;
 struct Scopes {
   std::string name;  // "a/b", without a trailing slash
   std::vector<std::shared_ptr<ControlDependencies>> control_dependencies;
-  std::vector<DeviceFunction> devices;                   // outermost first; a null one (tf.device(None)) hides those around
-  std::vector<Node*> colocation;                         // innermost last
+  std::vector<DeviceFunction> devices;  // outermost first; a null one (tf.device(None)) hides those around
+  std::vector<Node*> colocation;        // innermost last
   std::vector<std::pair<std::string, AttrValue>> attrs;  // innermost last
   std::string container;
   ControlFlowContext* control_flow = nullptr;

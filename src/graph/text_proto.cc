@@ -36,7 +36,8 @@ bool looks_like_text(std::string_view bytes) {
 }  // namespace
 
 absl::Status parse_text_proto(std::string_view text, gpb::Message* message, std::string_view what) {
-  if (text.size() > static_cast<size_t>(std::numeric_limits<int>::max())) return invalid_argument(what, ": too long for a text proto");
+  if (text.size() > static_cast<size_t>(std::numeric_limits<int>::max()))
+    return invalid_argument(what, ": too long for a text proto");
   FirstError errors;
   gpb::TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);
@@ -47,15 +48,18 @@ absl::Status parse_text_proto(std::string_view text, gpb::Message* message, std:
 }
 
 absl::Status parse_proto(std::string_view bytes, gpb::Message* message, std::string_view what) {
-  if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max())) return data_loss(what, ": larger than a protobuf message may be");
+  if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max()))
+    return data_loss(what, ": larger than a protobuf message may be");
   gpb::io::CodedInputStream input(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int>(bytes.size()));
   input.SetRecursionLimit(kMaxDepth);
   message->Clear();
-  if (message->MergeFromCodedStream(&input) && input.ConsumedEntireMessage() && static_cast<size_t>(input.CurrentPosition()) == bytes.size())
+  if (message->MergeFromCodedStream(&input) && input.ConsumedEntireMessage() &&
+      static_cast<size_t>(input.CurrentPosition()) == bytes.size())
     return absl::OkStatus();
   const int position = input.CurrentPosition();
   if (looks_like_text(bytes)) return parse_text_proto(bytes, message, what);
-  return data_loss(what, ": not a ", message->GetDescriptor()->name(), ": broken at or before byte ", position, " of ", bytes.size());
+  return data_loss(what, ": not a ", message->GetDescriptor()->name(), ": broken at or before byte ", position, " of ",
+                   bytes.size());
 }
 
 std::string text_proto(const gpb::Message& message) {

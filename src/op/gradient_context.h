@@ -32,6 +32,9 @@ class GradientContext {
   // is of a floating type: then zeros are made, as TF1 does.
   virtual Output dy(int i) = 0;
   virtual bool has_dy(int i) const = 0;  // false where TF1 would have None
+  // The gradient of output i where it came as slices, else null: for rules that hand slices on or treat them on their own
+  // (dy() would make them dense).
+  virtual const IndexedSlices* dy_slices(int i) const = 0;
 
   // The result: gradient of input i, dense or as slices. Inputs not set have none.
   virtual void set_dx(int i, Output dx) = 0;
