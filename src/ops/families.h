@@ -11,15 +11,24 @@ void register_argmax(Registry& registry);
 void register_binary_math(Registry& registry);
 void register_cast(Registry& registry);
 void register_comparison(Registry& registry);
+void register_activation(Registry& registry);
+void register_bias(Registry& registry);
 void register_concat(Registry& registry);
 void register_constant(Registry& registry);
+void register_cross_entropy(Registry& registry);
 void register_identity(Registry& registry);
 void register_range(Registry& registry);
 void register_reduction(Registry& registry);
 void register_select(Registry& registry);
+void register_matmul(Registry& registry);
+void register_random(Registry& registry);
+void register_resource_variable(Registry& registry);
 void register_shape_ops(Registry& registry);
 void register_slice(Registry& registry);
+void register_softmax(Registry& registry);
+void register_training(Registry& registry);
 void register_transpose(Registry& registry);
 void register_unary_math(Registry& registry);
+void register_variable(Registry& registry);
 
 }  // namespace millrace
