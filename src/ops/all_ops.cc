@@ -17,6 +17,7 @@ const Registry& all_ops() {
     register_concat(*r);
     register_constant(*r);
     register_cross_entropy(*r);
+    register_gather(*r);
     register_identity(*r);
     register_range(*r);
     register_reduction(*r);
@@ -31,6 +32,14 @@ const Registry& all_ops() {
     register_transpose(*r);
     register_unary_math(*r);
     register_variable(*r);
+    register_pad(*r);
+    register_reverse(*r);
+    register_shape_ops(*r);
+    register_slice(*r);
+    register_tile(*r);
+    register_transpose(*r);
+    register_unary_math(*r);
+    register_where(*r);
     return r;
   }();
   return *registry;

@@ -16,6 +16,7 @@ void register_bias(Registry& registry);
 void register_concat(Registry& registry);
 void register_constant(Registry& registry);
 void register_cross_entropy(Registry& registry);
+void register_gather(Registry& registry);
 void register_identity(Registry& registry);
 void register_range(Registry& registry);
 void register_reduction(Registry& registry);
@@ -30,5 +31,13 @@ void register_training(Registry& registry);
 void register_transpose(Registry& registry);
 void register_unary_math(Registry& registry);
 void register_variable(Registry& registry);
+void register_pad(Registry& registry);
+void register_reverse(Registry& registry);
+void register_shape_ops(Registry& registry);
+void register_slice(Registry& registry);
+void register_tile(Registry& registry);
+void register_transpose(Registry& registry);
+void register_unary_math(Registry& registry);
+void register_where(Registry& registry);
 
 }  // namespace millrace
