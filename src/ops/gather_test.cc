@@ -72,7 +72,7 @@ TEST(OneHot, leaves_out_of_range_off) {
   OpTest bad(all_ops(), "OneHot");
   EXPECT_FALSE(bad.input(ints({1}, {0})).input(Tensor(-1)).input(Tensor(1.0f)).input(Tensor(0.0f)).run().ok());
   OpTest huge(all_ops(), "OneHot");
-  EXPECT_FALSE(huge.input(Tensor(int32, TensorShape{1 << 20, 1 << 10})).input(Tensor(INT32_MAX)).input(Tensor(1.0f)).input(Tensor(0.0f)).run().ok());
+  EXPECT_FALSE(huge.input(Tensor(int32, TensorShape{1 << 16})).input(Tensor(INT32_MAX)).input(Tensor(1.0f)).input(Tensor(0.0f)).run().ok());
 }
 
 TEST(Pad, all_kinds) {
@@ -96,7 +96,7 @@ TEST(Tile, repeats) {
   ASSERT_TRUE(t.input(ints({2, 1}, {1, 2})).input(ints({2}, {2, 3})).run().ok());
   EXPECT_THAT(t.output(0).to_vector<int32_t>(), ElementsAre(1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2));
   OpTest bad(all_ops(), "Tile");
-  EXPECT_FALSE(bad.input(iota({1 << 20})).input(ints({1}, {INT32_MAX})).run().ok());
+  EXPECT_FALSE(bad.input(iota({1 << 16})).input(ints({1}, {INT32_MAX})).run().ok());
 }
 
 TEST(Roll, wraps_around) {
