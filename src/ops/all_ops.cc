@@ -19,6 +19,7 @@ const Registry& all_ops() {
     register_cross_entropy(*r);
     register_gather(*r);
     register_identity(*r);
+    register_pad(*r);
     register_range(*r);
     register_reduction(*r);
     register_select(*r);
@@ -34,6 +35,7 @@ const Registry& all_ops() {
     register_variable(*r);
     register_pad(*r);
     register_reverse(*r);
+    register_select(*r);
     register_shape_ops(*r);
     register_slice(*r);
     register_tile(*r);
