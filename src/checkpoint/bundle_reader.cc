@@ -73,7 +73,7 @@ absl::StatusOr<BundleEntry> BundleReader::stored_entry(std::string_view key) con
 }
 
 absl::StatusOr<const RandomAccessFile*> BundleReader::data_file(int shard) const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard<std::mutex> lock(mutex_);
   if (data_files_.empty()) data_files_.resize(static_cast<size_t>(num_shards_));
   auto& file = data_files_[static_cast<size_t>(shard)];
   if (!file) {

@@ -9,11 +9,11 @@
 // Unimplemented for checkpoints of the first format. Thread-safe.
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
 #include "checkpoint/bundle.h"
 #include "checkpoint/table.h"
 #include "io/file_system.h"
@@ -59,8 +59,8 @@ class BundleReader {
   std::string prefix_;
   std::unique_ptr<Table> table_;
   int num_shards_ = 1;
-  mutable absl::Mutex mutex_;
-  mutable std::vector<std::unique_ptr<RandomAccessFile>> data_files_ ABSL_GUARDED_BY(mutex_);  // opened when needed
+  mutable std::mutex mutex_;                                           // guards data_files_
+  mutable std::vector<std::unique_ptr<RandomAccessFile>> data_files_;  // opened when needed
 };
 
 // True if there is a checkpoint under the prefix, of either format.
