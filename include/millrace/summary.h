@@ -1,0 +1,32 @@
+#pragma once
+// Summaries for TensorBoard: operations that give serialized Summary protos, collected in GraphKeys::SUMMARIES. Writing them
+// to event files: millrace/file_writer.h.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "millrace/framework.h"
+
+namespace millrace::summary {
+
+struct SummaryOptions {
+  std::optional<std::vector<std::string>> collections = {};  // [GraphKeys::SUMMARIES]
+  std::string family = {};                                   // a prefix that groups tags on the web page
+};
+// A number of any real type. The tag is the node's name.
+Output scalar(const std::string& name, const Input& tensor, const SummaryOptions& options = {});
+// The distribution of all elements.
+Output histogram(const std::string& name, const Input& values, const SummaryOptions& options = {});
+// Strings, shown as Markdown.
+Output text(const std::string& name, const Input& tensor, const SummaryOptions& options = {});
+
+struct MergeOptions {
+  std::vector<std::string> collections = {};
+  std::string name = {};
+};
+Output merge(const std::vector<Output>& inputs, const MergeOptions& options = {});
+// All collected summaries as one; absent if there are none.
+Output merge_all(std::string_view key = GraphKeys::SUMMARIES, std::string_view scope = {}, std::string_view name = {});
+
+}  // namespace millrace::summary
