@@ -79,7 +79,8 @@ struct SplitOptions {
   std::string_view name = {};
 };
 std::vector<Output> split(const Input& value, int64_t num_or_size_splits, const SplitOptions& options = {});
-std::vector<Output> split(const Input& value, const std::vector<int32_t>& size_splits, const SplitOptions& options = {});
+std::vector<Output> split(const Input& value, const std::vector<int32_t>& size_splits,
+                          const SplitOptions& options = {});
 
 // --- picking
 
@@ -107,9 +108,9 @@ inline constexpr Ellipsis ellipsis{};
 inline constexpr NewAxis newaxis{};
 class IndexItem {
  public:
-  IndexItem(int at) : index(at) {}          // NOLINT: items convert
-  IndexItem(int64_t at) : index(at) {}      // NOLINT
-  IndexItem(Slice s) : slice(s) {}          // NOLINT
+  IndexItem(int at) : index(at) {}            // NOLINT: items convert
+  IndexItem(int64_t at) : index(at) {}        // NOLINT
+  IndexItem(Slice s) : slice(s) {}            // NOLINT
   IndexItem(Ellipsis) : is_ellipsis(true) {}  // NOLINT
   IndexItem(NewAxis) : is_newaxis(true) {}    // NOLINT
   std::optional<int64_t> index;
@@ -168,7 +169,8 @@ std::vector<Output> identity_n(const std::vector<Output>& inputs, const NameOpti
 // --- segments
 
 Output segment_sum(const Input& data, const Input& segment_ids, const NameOptions& options = {});
-Output unsorted_segment_sum(const Input& data, const Input& segment_ids, const Input& num_segments, const NameOptions& options = {});
+Output unsorted_segment_sum(const Input& data, const Input& segment_ids, const Input& num_segments,
+                            const NameOptions& options = {});
 
 // --- checks while running
 

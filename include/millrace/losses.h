@@ -57,8 +57,10 @@ struct CrossEntropyLossOptions {
   std::optional<std::string> loss_collection = GraphKeys::LOSSES;
   std::string reduction = Reduction::SUM_BY_NONZERO_WEIGHTS;
 };
-Output sigmoid_cross_entropy(const Input& multi_class_labels, const Input& logits, const CrossEntropyLossOptions& options = {});
-Output softmax_cross_entropy(const Input& onehot_labels, const Input& logits, const CrossEntropyLossOptions& options = {});
+Output sigmoid_cross_entropy(const Input& multi_class_labels, const Input& logits,
+                             const CrossEntropyLossOptions& options = {});
+Output softmax_cross_entropy(const Input& onehot_labels, const Input& logits,
+                             const CrossEntropyLossOptions& options = {});
 // labels: class numbers.
 Output sparse_softmax_cross_entropy(const Input& labels, const Input& logits, const LossOptions& options = {});
 
@@ -67,6 +69,7 @@ std::vector<Output> get_losses(std::string_view scope = {}, std::string_view los
 std::vector<Output> get_regularization_losses(std::string_view scope = {});
 Output get_regularization_loss(std::string_view scope = {}, std::string_view name = "total_regularization_loss");
 // The sum of all collected losses; InvalidArgumentError if there are none.
-Output get_total_loss(bool add_regularization_losses = true, std::string_view name = "total_loss", std::string_view scope = {});
+Output get_total_loss(bool add_regularization_losses = true, std::string_view name = "total_loss",
+                      std::string_view scope = {});
 
 }  // namespace millrace::losses

@@ -33,17 +33,19 @@ class BinaryOp {
   const char* name_;
 };
 
-inline constexpr UnaryOp abs{"Abs"}, negative{"Neg"}, sign{"Sign"}, reciprocal{"Reciprocal"}, square{"Square"}, sqrt{"Sqrt"},
-    rsqrt{"Rsqrt"}, exp{"Exp"}, expm1{"Expm1"}, log{"Log"}, log1p{"Log1p"}, sin{"Sin"}, cos{"Cos"}, tan{"Tan"}, asin{"Asin"},
-    acos{"Acos"}, atan{"Atan"}, sinh{"Sinh"}, cosh{"Cosh"}, tanh{"Tanh"}, asinh{"Asinh"}, acosh{"Acosh"}, atanh{"Atanh"},
-    sigmoid{"Sigmoid"}, erf{"Erf"}, erfc{"Erfc"}, lgamma{"Lgamma"}, digamma{"Digamma"}, ceil{"Ceil"}, floor{"Floor"}, rint{"Rint"},
-    round{"Round"}, is_nan{"IsNan"}, is_inf{"IsInf"}, is_finite{"IsFinite"}, logical_not{"LogicalNot"};
+inline constexpr UnaryOp abs{"Abs"}, negative{"Neg"}, sign{"Sign"}, reciprocal{"Reciprocal"}, square{"Square"},
+    sqrt{"Sqrt"}, rsqrt{"Rsqrt"}, exp{"Exp"}, expm1{"Expm1"}, log{"Log"}, log1p{"Log1p"}, sin{"Sin"}, cos{"Cos"},
+    tan{"Tan"}, asin{"Asin"}, acos{"Acos"}, atan{"Atan"}, sinh{"Sinh"}, cosh{"Cosh"}, tanh{"Tanh"}, asinh{"Asinh"},
+    acosh{"Acosh"}, atanh{"Atanh"}, sigmoid{"Sigmoid"}, erf{"Erf"}, erfc{"Erfc"}, lgamma{"Lgamma"}, digamma{"Digamma"},
+    ceil{"Ceil"}, floor{"Floor"}, rint{"Rint"}, round{"Round"}, is_nan{"IsNan"}, is_inf{"IsInf"}, is_finite{"IsFinite"},
+    logical_not{"LogicalNot"};
 
-inline constexpr BinaryOp add{"AddV2", "Add"}, subtract{"Sub"}, multiply{"Mul"}, realdiv{"RealDiv"}, floor_div{"FloorDiv"},
-    mod{"FloorMod"}, floormod{"FloorMod"}, truncatediv{"TruncateDiv"}, truncatemod{"TruncateMod"}, pow{"Pow"}, maximum{"Maximum"},
-    minimum{"Minimum"}, squared_difference{"SquaredDifference"}, atan2{"Atan2"}, div_no_nan{"DivNoNan", "div_no_nan"},
-    equal{"Equal"}, not_equal{"NotEqual"}, less{"Less"}, less_equal{"LessEqual"}, greater{"Greater"},
-    greater_equal{"GreaterEqual"}, logical_and{"LogicalAnd"}, logical_or{"LogicalOr"};
+inline constexpr BinaryOp add{"AddV2", "Add"}, subtract{"Sub"}, multiply{"Mul"}, realdiv{"RealDiv"},
+    floor_div{"FloorDiv"}, mod{"FloorMod"}, floormod{"FloorMod"}, truncatediv{"TruncateDiv"},
+    truncatemod{"TruncateMod"}, pow{"Pow"}, maximum{"Maximum"}, minimum{"Minimum"},
+    squared_difference{"SquaredDifference"}, atan2{"Atan2"}, div_no_nan{"DivNoNan", "div_no_nan"}, equal{"Equal"},
+    not_equal{"NotEqual"}, less{"Less"}, less_equal{"LessEqual"}, greater{"Greater"}, greater_equal{"GreaterEqual"},
+    logical_and{"LogicalAnd"}, logical_or{"LogicalOr"};
 
 // Python's division: integers become floating (int8, uint8, int16, uint16 float32; wider ones float64). "truediv".
 Output divide(const Input& x, const Input& y, const NameOptions& options = {});
@@ -114,7 +116,8 @@ struct CumulativeOptions {
 Output cumsum(const Input& x, const Input& axis = 0, const CumulativeOptions& options = {});
 Output cumprod(const Input& x, const Input& axis = 0, const CumulativeOptions& options = {});
 
-Output clip_by_value(const Input& t, const Input& clip_value_min, const Input& clip_value_max, const NameOptions& options = {});
+Output clip_by_value(const Input& t, const Input& clip_value_min, const Input& clip_value_max,
+                     const NameOptions& options = {});
 // t if its L2 norm is at most clip_norm, else scaled to it.
 Output clip_by_norm(const Input& t, const Input& clip_norm, const NameOptions& options = {});
 // sqrt(sum of squares of all). Absent outputs are left out.
@@ -123,7 +126,8 @@ struct ClippedByGlobalNorm {
   std::vector<Output> list;
   Output global_norm;
 };
-ClippedByGlobalNorm clip_by_global_norm(const std::vector<Output>& t_list, const Input& clip_norm, const NameOptions& options = {});
+ClippedByGlobalNorm clip_by_global_norm(const std::vector<Output>& t_list, const Input& clip_norm,
+                                        const NameOptions& options = {});
 
 // --- operators
 
@@ -141,10 +145,14 @@ Output greater(const Input& x, const Input& y);
 Output greater_equal(const Input& x, const Input& y);
 }  // namespace operator_ops
 
-template <class T> concept LiteralInput = !std::is_convertible_v<T, Output> && std::is_constructible_v<Input, T>;
-#define MR_OPERATOR(symbol, function)                                                                         \
-  inline Output operator symbol(const Output& x, const Input& y) { return operator_ops::function(x, y); }     \
-  template <LiteralInput T> Output operator symbol(const T& x, const Output& y) { return operator_ops::function(Input(x), y); }
+template <class T>
+concept LiteralInput = !std::is_convertible_v<T, Output> && std::is_constructible_v<Input, T>;
+#define MR_OPERATOR(symbol, function)                                                                     \
+  inline Output operator symbol(const Output& x, const Input& y) { return operator_ops::function(x, y); } \
+  template <LiteralInput T>                                                                               \
+  Output operator symbol(const T& x, const Output& y) {                                                   \
+    return operator_ops::function(Input(x), y);                                                           \
+  }
 MR_OPERATOR(+, add)
 MR_OPERATOR(-, sub)
 MR_OPERATOR(*, mul)
@@ -161,15 +169,16 @@ inline Output operator-(const Output& x) { return negative(x); }
 inline Output operator~(const Output& x) { return logical_not(x); }
 
 namespace math {
-using millrace::abs, millrace::add, millrace::add_n, millrace::argmax, millrace::argmin, millrace::ceil, millrace::cos, millrace::cumprod,
-    millrace::cumsum, millrace::divide, millrace::equal, millrace::erf, millrace::exp, millrace::expm1, millrace::floor, millrace::greater,
-    millrace::greater_equal, millrace::is_finite, millrace::is_inf, millrace::is_nan, millrace::less, millrace::less_equal, millrace::log,
-    millrace::log1p, millrace::log_sigmoid, millrace::logical_and, millrace::logical_not, millrace::logical_or, millrace::logical_xor,
-    millrace::maximum, millrace::minimum, millrace::mod, millrace::multiply, millrace::negative, millrace::not_equal, millrace::pow,
+using millrace::abs, millrace::add, millrace::add_n, millrace::argmax, millrace::argmin, millrace::ceil, millrace::cos,
+    millrace::cumprod, millrace::cumsum, millrace::divide, millrace::equal, millrace::erf, millrace::exp,
+    millrace::expm1, millrace::floor, millrace::greater, millrace::greater_equal, millrace::is_finite, millrace::is_inf,
+    millrace::is_nan, millrace::less, millrace::less_equal, millrace::log, millrace::log1p, millrace::log_sigmoid,
+    millrace::logical_and, millrace::logical_not, millrace::logical_or, millrace::logical_xor, millrace::maximum,
+    millrace::minimum, millrace::mod, millrace::multiply, millrace::negative, millrace::not_equal, millrace::pow,
     millrace::reciprocal, millrace::reduce_all, millrace::reduce_any, millrace::reduce_logsumexp, millrace::reduce_max,
-    millrace::reduce_mean, millrace::reduce_min, millrace::reduce_prod, millrace::reduce_sum, millrace::round, millrace::rsqrt,
-    millrace::sigmoid, millrace::sign, millrace::sin, millrace::sqrt, millrace::square, millrace::squared_difference,
-    millrace::subtract, millrace::tan, millrace::tanh, millrace::truediv;
+    millrace::reduce_mean, millrace::reduce_min, millrace::reduce_prod, millrace::reduce_sum, millrace::round,
+    millrace::rsqrt, millrace::sigmoid, millrace::sign, millrace::sin, millrace::sqrt, millrace::square,
+    millrace::squared_difference, millrace::subtract, millrace::tan, millrace::tanh, millrace::truediv;
 }  // namespace math
 
 }  // namespace millrace

@@ -1,6 +1,6 @@
 #pragma once
-// Streaming metrics: local variables gather the batches, `value` reads the result, `update_op` adds a batch and gives the result
-// after it. tf.metrics.
+// Streaming metrics: local variables gather the batches, `value` reads the result, `update_op` adds a batch and gives
+// the result after it. tf.metrics.
 //
 //   auto [accuracy, update] = tf::metrics::accuracy(labels, predictions);
 

@@ -10,8 +10,8 @@
 
 namespace millrace::nn {
 
-inline constexpr UnaryOp relu{"Relu"}, relu6{"Relu6"}, elu{"Elu"}, selu{"Selu"}, softplus{"Softplus"}, softsign{"Softsign"},
-    tanh{"Tanh"}, sigmoid{"Sigmoid"}, l2_loss{"L2Loss"};
+inline constexpr UnaryOp relu{"Relu"}, relu6{"Relu6"}, elu{"Elu"}, selu{"Selu"}, softplus{"Softplus"},
+    softsign{"Softsign"}, tanh{"Tanh"}, sigmoid{"Sigmoid"}, l2_loss{"L2Loss"};
 
 struct LeakyReluOptions {
   float alpha = 0.2f;
@@ -51,12 +51,16 @@ struct CrossEntropyOptions {
   std::string_view name = {};
 };
 // No gradient flows into the labels.
-Output softmax_cross_entropy_with_logits(const Input& labels, const Input& logits, const CrossEntropyOptions& options = {});
-Output softmax_cross_entropy_with_logits_v2(const Input& labels, const Input& logits, const CrossEntropyOptions& options = {});
+Output softmax_cross_entropy_with_logits(const Input& labels, const Input& logits,
+                                         const CrossEntropyOptions& options = {});
+Output softmax_cross_entropy_with_logits_v2(const Input& labels, const Input& logits,
+                                            const CrossEntropyOptions& options = {});
 // labels: class numbers, of the shape of logits without the last dimension.
-Output sparse_softmax_cross_entropy_with_logits(const Input& labels, const Input& logits, const NameOptions& options = {});
+Output sparse_softmax_cross_entropy_with_logits(const Input& labels, const Input& logits,
+                                                const NameOptions& options = {});
 Output sigmoid_cross_entropy_with_logits(const Input& labels, const Input& logits, const NameOptions& options = {});
-Output weighted_cross_entropy_with_logits(const Input& labels, const Input& logits, const Input& pos_weight, const NameOptions& options = {});
+Output weighted_cross_entropy_with_logits(const Input& labels, const Input& logits, const Input& pos_weight,
+                                          const NameOptions& options = {});
 
 // --- statistics
 
@@ -70,8 +74,8 @@ struct MomentsOptions {
 };
 Moments moments(const Input& x, const std::vector<int32_t>& axes, const MomentsOptions& options = {});
 // (x - mean) * scale / sqrt(variance + variance_epsilon) + offset; offset and scale may be absent.
-Output batch_normalization(const Input& x, const Input& mean, const Input& variance, const Input& offset, const Input& scale,
-                           double variance_epsilon, const NameOptions& options = {});
+Output batch_normalization(const Input& x, const Input& mean, const Input& variance, const Input& offset,
+                           const Input& scale, double variance_epsilon, const NameOptions& options = {});
 struct L2NormalizeOptions {
   double epsilon = 1e-12;
   std::string_view name = {};

@@ -1,6 +1,6 @@
 #pragma once
-// Summaries for TensorBoard: operations that give serialized Summary protos, collected in GraphKeys::SUMMARIES. Writing them
-// to event files: millrace/file_writer.h.
+// Summaries for TensorBoard: operations that give serialized Summary protos, collected in GraphKeys::SUMMARIES. Writing
+// them to event files: millrace/file_writer.h.
 
 #include <optional>
 #include <string>

@@ -10,7 +10,9 @@
 namespace millrace {
 namespace {
 
-std::string_view name_or(std::string_view name, std::string_view default_name) { return name.empty() ? default_name : name; }
+std::string_view name_or(std::string_view name, std::string_view default_name) {
+  return name.empty() ? default_name : name;
+}
 
 // Python builds small fills of a known shape as constants.
 constexpr int64_t kLargestConstantFill = 1000;
@@ -21,7 +23,8 @@ Tensor filled(DataType dtype, const TensorShape& shape, double value) {
   if (value != 0) {
     char* data = static_cast<char*>(t.raw_mutable_data());
     const size_t bytes = dtype_size(dtype);
-    for (int64_t i = 0; i < t.num_elements(); ++i) std::copy_n(static_cast<const char*>(one.raw_data()), bytes, data + static_cast<size_t>(i) * bytes);
+    for (int64_t i = 0; i < t.num_elements(); ++i)
+      std::copy_n(static_cast<const char*>(one.raw_data()), bytes, data + static_cast<size_t>(i) * bytes);
   }
   return t;
 }
@@ -73,7 +76,8 @@ Output zeros_like(const Input& tensor, const LikeOptions& o) {
   if (o.optimize && plain && x.shape().is_fully_defined()) {
     const TensorShape known = value_or_raise(as_tensor_shape(x.shape()));
     std::vector<int32_t> dims(known.dims().begin(), known.dims().end());
-    return zeros(dims.empty() ? Input(Tensor(TensorShape({0}), std::vector<int32_t>())) : Input(dims), {.dtype = dtype, .name = scope.name()});
+    return zeros(dims.empty() ? Input(Tensor(TensorShape({0}), std::vector<int32_t>())) : Input(dims),
+                 {.dtype = dtype, .name = scope.name()});
   }
   if (dtype != base_dtype(x.dtype()) && plain) return zeros(shape_tensor(x), {.dtype = dtype, .name = scope.name()});
   return create_output("ZerosLike", {x}, {}, scope.name());
@@ -128,7 +132,8 @@ Output size(const Input& input, const ShapeOptions& o) {
   const SourceScope source(input);
   const name_scope scope(name_or(o.name, "Size"));
   const Output x = convert_to_tensor(input);
-  if (const int64_t n = x.shape().num_elements(); n >= 0) return constant(n, {.dtype = o.out_type, .name = scope.name()});
+  if (const int64_t n = x.shape().num_elements(); n >= 0)
+    return constant(n, {.dtype = o.out_type, .name = scope.name()});
   return create_output("Size", {x}, {{"out_type", o.out_type}}, scope.name());
 }
 
@@ -181,7 +186,9 @@ Output transpose(const Input& a, const TransposeOptions& o) {
   return create_output(type, {x, (r - 1) - range(Input(0), r, 1)}, {}, scope.name());
 }
 
-Output transpose(const Input& a, const Input& perm, const NameOptions& o) { return transpose(a, TransposeOptions{.perm = perm, .name = o.name}); }
+Output transpose(const Input& a, const Input& perm, const NameOptions& o) {
+  return transpose(a, TransposeOptions{.perm = perm, .name = o.name});
+}
 
 Output concat(const std::vector<Output>& values, const Input& axis, const NameOptions& o) {
   const SourceScope source(axis);
@@ -189,7 +196,8 @@ Output concat(const std::vector<Output>& values, const Input& axis, const NameOp
   if (values.size() == 1) {
     const name_scope scope(name_or(o.name, "concat"));
     const Output dim = convert_to_tensor(axis, int32, "concat_dim");
-    if (dim.shape().has_rank() && dim.shape().rank() != 0) raise(invalid_argument("concat: axis must be a scalar, got shape ", dim.shape()));
+    if (dim.shape().has_rank() && dim.shape().rank() != 0)
+      raise(invalid_argument("concat: axis must be a scalar, got shape ", dim.shape()));
     return identity(values[0], {.name = "concat"});
   }
   return create_output("ConcatV2", {values, axis}, {}, name_or(o.name, "concat"));
@@ -224,7 +232,8 @@ std::vector<Output> split(const Input& value, const std::vector<int32_t>& size_s
   const SourceScope source(value);
   const Output x = convert_to_tensor(value, DataType::kInvalid, "value");
   const Output sizes = constant(size_splits);
-  return outputs_of(create_op("SplitV", {x, sizes, o.axis}, {{"num_split", static_cast<int64_t>(size_splits.size())}}, name_or(o.name, "split")));
+  return outputs_of(create_op("SplitV", {x, sizes, o.axis}, {{"num_split", static_cast<int64_t>(size_splits.size())}},
+                              name_or(o.name, "split")));
 }
 
 Output slice(const Input& input, const Input& begin, const Input& size, const NameOptions& o) {
@@ -237,8 +246,11 @@ Output strided_slice(const Input& input, const Input& begin, const Input& end, c
   Input strides = o.strides;
   if (!strides) strides = ones_like(begin);
   return create_output("StridedSlice", {input, begin, end, strides},
-                       {{"begin_mask", o.begin_mask}, {"end_mask", o.end_mask}, {"ellipsis_mask", o.ellipsis_mask},
-                        {"new_axis_mask", o.new_axis_mask}, {"shrink_axis_mask", o.shrink_axis_mask}},
+                       {{"begin_mask", o.begin_mask},
+                        {"end_mask", o.end_mask},
+                        {"ellipsis_mask", o.ellipsis_mask},
+                        {"new_axis_mask", o.new_axis_mask},
+                        {"shrink_axis_mask", o.shrink_axis_mask}},
                        o.name);
 }
 
@@ -318,16 +330,23 @@ Output boolean_mask(const Input& input, const Input& mask_input, const BooleanMa
   const Output tensor = convert_to_tensor(input, DataType::kInvalid, "tensor");
   const Output mask = convert_to_tensor(mask_input, bool_, "mask");
   const int mask_rank = mask.shape().rank();
-  if (mask_rank < 1) raise(invalid_argument("boolean_mask: mask must have a known rank of at least 1, got shape ", mask.shape()));
+  if (mask_rank < 1)
+    raise(invalid_argument("boolean_mask: mask must have a known rank of at least 1, got shape ", mask.shape()));
   const int axis = static_cast<int>(o.axis);
   if (tensor.shape().has_rank() && (axis < 0 || axis + mask_rank > tensor.shape().rank())) {
-    raise(invalid_argument("boolean_mask: mask of shape ", mask.shape(), " does not fit a tensor of shape ", tensor.shape(), " at axis ", axis));
+    raise(invalid_argument("boolean_mask: mask of shape ", mask.shape(), " does not fit a tensor of shape ",
+                           tensor.shape(), " at axis ", axis));
   }
   const auto dims_of = [&](Slice s) { return index(millrace::shape(tensor), {s}); };
   const Output leading_size = reduce_prod(dims_of({axis, axis + mask_rank}), std::vector<int32_t>{0});
   const Output before = dims_of({{}, axis});
   const Output after = dims_of({axis + mask_rank, {}});
-  const Output flat_shape = create_output("ConcatV2", {std::vector<Output>{before, create_output("Pack", {std::vector<Output>{leading_size}}, {{"axis", 0}}, "concat/values_1"), after}, 0}, {}, "concat");
+  const Output flat_shape = create_output(
+      "ConcatV2",
+      {std::vector<Output>{
+           before, create_output("Pack", {std::vector<Output>{leading_size}}, {{"axis", 0}}, "concat/values_1"), after},
+       Input(0)},
+      {}, "concat");
   const Output flat = reshape(tensor, flat_shape);
   const Output flat_mask = reshape(mask, std::vector<int32_t>{-1});
   const Output rows = squeeze(where(flat_mask), {.axis = {1}});
@@ -385,7 +404,8 @@ Output sequence_mask(const Input& input, const SequenceMaskOptions& o) {
     maxlen = maximum(zero, reduce_max(lengths));
   }
   const DataType count_dtype = base_dtype(maxlen.dtype());
-  const Output row = create_output("Range", {constant(0, {.dtype = count_dtype}), maxlen, constant(1, {.dtype = count_dtype})});
+  const Output row =
+      create_output("Range", {constant(0, {.dtype = count_dtype}), maxlen, constant(1, {.dtype = count_dtype})});
   const Output matrix = cast(expand_dims(lengths, -1), count_dtype);
   const Output result = less(row, matrix);
   return o.dtype == bool_ ? result : cast(result, o.dtype);
@@ -405,7 +425,8 @@ Output segment_sum(const Input& data, const Input& segment_ids, const NameOption
   return create_output("SegmentSum", {data, segment_ids}, {}, o.name);
 }
 
-Output unsorted_segment_sum(const Input& data, const Input& segment_ids, const Input& num_segments, const NameOptions& o) {
+Output unsorted_segment_sum(const Input& data, const Input& segment_ids, const Input& num_segments,
+                            const NameOptions& o) {
   const SourceScope source(data);
   return create_output("UnsortedSegmentSum", {data, segment_ids, num_segments}, {}, o.name);
 }
@@ -417,7 +438,8 @@ Output check_numerics(const Input& tensor, const std::string& message, const Nam
 
 Output Print(const Input& input, const std::vector<Output>& data, const PrintOptions& o) {
   const SourceScope source(input);
-  return create_output("Print", {input, data}, {{"message", o.message}, {"first_n", o.first_n}, {"summarize", o.summarize}}, o.name);
+  return create_output("Print", {input, data},
+                       {{"message", o.message}, {"first_n", o.first_n}, {"summarize", o.summarize}}, o.name);
 }
 
 }  // namespace millrace

@@ -13,7 +13,9 @@ constexpr const char* kReadCache = "global_step_read_op_cache";
 Variable make_global_step() {
   const name_scope root("");
   return get_variable(GraphKeys::GLOBAL_STEP, PartialTensorShape::scalar(),
-                      {.dtype = int64, .initializer = zeros_initializer(), .trainable = false,
+                      {.dtype = int64,
+                       .initializer = zeros_initializer(),
+                       .trainable = false,
                        .collections = std::vector<std::string>{GraphKeys::GLOBAL_VARIABLES, GraphKeys::GLOBAL_STEP}});
 }
 
@@ -27,10 +29,13 @@ Output guarded_read(const Variable& step) {
   const Output pred = identity(initialized, {.name = "pred_id"});
   Output read, other;
   if (step.is_resource()) {
-    read = create_output("ReadVariableOp", {create_op("Switch", {step.ref(), pred}, {}, "ReadVariableOp/Switch").output(1)}, {{"dtype", base_dtype(step.dtype())}});
+    read = create_output("ReadVariableOp",
+                         {create_op("Switch", {step.ref(), pred}, {}, "ReadVariableOp/Switch").output(1)},
+                         {{"dtype", base_dtype(step.dtype())}});
   } else {
     // TF1 makes the read before the Switch that feeds it; the order of nodes does not matter to the names.
-    read = create_output("Identity", {create_op("RefSwitch", {step.ref(), pred}, {}, "read/Switch").output(1)}, {}, "read");
+    read = create_output("Identity", {create_op("RefSwitch", {step.ref(), pred}, {}, "read/Switch").output(1)}, {},
+                         "read");
   }
   other = create_op("Switch", {step.initial_value(), pred}).output(0);
   return create_op("Merge", {std::vector<Output>{other, read}}).output(0);
@@ -56,8 +61,10 @@ Variable get_global_step() {
 
 void assert_global_step(const Variable& step) {
   const DataType dtype = base_dtype(step.dtype());
-  if (!is_integer(dtype)) raise(invalid_argument("Existing \"global_step\" does not have integer type: ", dtype_name(dtype)));
-  if (step.shape().has_rank() && step.shape().rank() != 0) raise(invalid_argument("Existing \"global_step\" is not scalar: ", step.shape()));
+  if (!is_integer(dtype))
+    raise(invalid_argument("Existing \"global_step\" does not have integer type: ", dtype_name(dtype)));
+  if (step.shape().has_rank() && step.shape().rank() != 0)
+    raise(invalid_argument("Existing \"global_step\" is not scalar: ", step.shape()));
 }
 
 Variable create_global_step() {
@@ -77,7 +84,8 @@ int64_t global_step(Session& session, const Variable& step) {
 
 Output get_global_step_read() {
   const std::vector<Output> cached = get_collection<Output>(kReadCache);
-  if (cached.size() > 1) raise(invalid_argument("There are multiple items in collection ", kReadCache, ". There should be only one."));
+  if (cached.size() > 1)
+    raise(invalid_argument("There are multiple items in collection ", kReadCache, ". There should be only one."));
   return cached.empty() ? Output() : cached[0];
 }
 

@@ -9,7 +9,9 @@
 namespace millrace::losses {
 namespace {
 
-std::string_view name_or(std::string_view name, std::string_view default_name) { return name.empty() ? default_name : name; }
+std::string_view name_or(std::string_view name, std::string_view default_name) {
+  return name.empty() ? default_name : name;
+}
 
 // The number of elements whose weight is not zero.
 Output num_present(const Output& losses, const Output& weights) {
@@ -38,8 +40,8 @@ Output reduced(const Output& weighted, const Output& losses, const Output& weigh
   return sum;
 }
 
-Output weighted_loss(const Input& losses_input, const Input& weights_input, std::string_view scope_name, const std::string& reduction,
-                     const std::optional<std::string>& collection) {
+Output weighted_loss(const Input& losses_input, const Input& weights_input, std::string_view scope_name,
+                     const std::string& reduction, const std::optional<std::string>& collection) {
   if (reduction != Reduction::NONE && reduction != Reduction::SUM && reduction != Reduction::SUM_OVER_BATCH_SIZE &&
       reduction != Reduction::MEAN && reduction != Reduction::SUM_BY_NONZERO_WEIGHTS) {
     raise(invalid_argument("Invalid Reduction Key ", reduction, "."));
@@ -49,8 +51,9 @@ Output weighted_loss(const Input& losses_input, const Input& weights_input, std:
   const control_dependencies checked({assert_broadcastable(weights_input, unscaled)});
   const DataType dtype = base_dtype(unscaled.dtype());
   const Output losses = cast(unscaled, float32);
-  const Output weights = weights_input.is_literal() ? cast(Tensor(value_or_raise(cast_literal(weights_input.literal(), float32))), float32)
-                                                    : cast(weights_input, float32);
+  const Output weights = weights_input.is_literal()
+                             ? cast(Tensor(value_or_raise(cast_literal(weights_input.literal(), float32))), float32)
+                             : cast(weights_input, float32);
   const Output result = cast(reduced(multiply(losses, weights), losses, weights, reduction), dtype);
   if (collection) add_loss(result, *collection);
   return result;
@@ -86,14 +89,16 @@ Output absolute_difference(const Input& labels, const Input& predictions, const 
   const SourceScope source(labels);
   const name_scope scope(name_or(o.scope, "absolute_difference"));
   const Pair p = as_floats(labels, predictions, "absolute_difference");
-  return weighted_loss(millrace::abs(subtract(p.predictions, p.labels)), o.weights, scope.name(), o.reduction, o.loss_collection);
+  return weighted_loss(millrace::abs(subtract(p.predictions, p.labels)), o.weights, scope.name(), o.reduction,
+                       o.loss_collection);
 }
 
 Output mean_squared_error(const Input& labels, const Input& predictions, const LossOptions& o) {
   const SourceScope source(labels);
   const name_scope scope(name_or(o.scope, "mean_squared_error"));
   const Pair p = as_floats(labels, predictions, "mean_squared_error");
-  return weighted_loss(squared_difference(p.predictions, p.labels), o.weights, scope.name(), o.reduction, o.loss_collection);
+  return weighted_loss(squared_difference(p.predictions, p.labels), o.weights, scope.name(), o.reduction,
+                       o.loss_collection);
 }
 
 Output cosine_distance(const Input& labels, const Input& predictions, int64_t axis, const LossOptions& o) {
@@ -111,7 +116,8 @@ Output hinge_loss(const Input& labels_input, const Input& logits_input, const Lo
   const Pair p = as_floats(labels_input, logits_input, "hinge_loss");
   const Output all_ones = ones_like(p.labels);
   const Output signs = subtract(2 * p.labels, all_ones);  // {0, 1} -> {-1, 1}
-  return weighted_loss(nn::relu(subtract(all_ones, multiply(signs, p.predictions))), o.weights, scope.name(), o.reduction, o.loss_collection);
+  return weighted_loss(nn::relu(subtract(all_ones, multiply(signs, p.predictions))), o.weights, scope.name(),
+                       o.reduction, o.loss_collection);
 }
 
 // 0.5 e^2 up to delta, from there on linear (Huber 1964).
@@ -165,12 +171,14 @@ Output softmax_cross_entropy(const Input& labels_input, const Input& logits_inpu
 
 namespace {
 
-// Drops a trailing dimension of 1 that one side has more than the other: tf.confusion_matrix.remove_squeezable_dimensions.
+// Drops a trailing dimension of 1 that one side has more than the other:
+// tf.confusion_matrix.remove_squeezable_dimensions.
 void remove_squeezable_dimensions(Output* labels, const Output& values, int expected_rank_diff) {
   const PartialTensorShape ls = labels->shape(), vs = values.shape();
   if (!ls.has_rank() || !vs.has_rank()) return;
   const int rank_diff = vs.rank() - ls.rank();
-  if (rank_diff == expected_rank_diff - 1 && ls.rank() > 0 && (ls.dim(ls.rank() - 1) == 1 || ls.dim(ls.rank() - 1) == -1)) {
+  if (rank_diff == expected_rank_diff - 1 && ls.rank() > 0 &&
+      (ls.dim(ls.rank() - 1) == 1 || ls.dim(ls.rank() - 1) == -1)) {
     *labels = squeeze(*labels, {.axis = {-1}});
   }
 }
@@ -182,7 +190,9 @@ Output sparse_softmax_cross_entropy(const Input& labels_input, const Input& logi
   const name_scope scope(name_or(o.scope, "sparse_softmax_cross_entropy_loss"));
   Output labels = convert_to_tensor(labels_input);
   const Output logits = convert_to_tensor(logits_input);
-  Output weights = o.weights.is_literal() ? constant(o.weights) : o.weights.output() ? o.weights.output() : convert_to_tensor(o.weights);
+  Output weights = o.weights.is_literal() ? constant(o.weights)
+                   : o.weights.output()   ? o.weights.output()
+                                          : convert_to_tensor(o.weights);
   remove_squeezable_dimensions(&labels, logits, 1);
   if (weights.shape().rank() > 0) remove_squeezable_dimensions(&weights, logits, 1);
   const Output losses = nn::sparse_softmax_cross_entropy_with_logits(labels, logits, {.name = "xentropy"});
@@ -193,9 +203,13 @@ void add_loss(const Output& loss, std::string_view loss_collection) {
   if (!loss_collection.empty()) add_to_collection(loss_collection, loss);
 }
 
-std::vector<Output> get_losses(std::string_view scope, std::string_view loss_collection) { return get_collection<Output>(loss_collection, scope); }
+std::vector<Output> get_losses(std::string_view scope, std::string_view loss_collection) {
+  return get_collection<Output>(loss_collection, scope);
+}
 
-std::vector<Output> get_regularization_losses(std::string_view scope) { return get_collection<Output>(GraphKeys::REGULARIZATION_LOSSES, scope); }
+std::vector<Output> get_regularization_losses(std::string_view scope) {
+  return get_collection<Output>(GraphKeys::REGULARIZATION_LOSSES, scope);
+}
 
 Output get_regularization_loss(std::string_view scope, std::string_view name) {
   const std::vector<Output> found = get_regularization_losses(scope);

@@ -12,7 +12,9 @@
 namespace millrace {
 namespace {
 
-std::string_view name_or(std::string_view name, std::string_view default_name) { return name.empty() ? default_name : name; }
+std::string_view name_or(std::string_view name, std::string_view default_name) {
+  return name.empty() ? default_name : name;
+}
 
 // Both arguments as outputs: a literal takes the other's dtype.
 std::pair<Output, Output> as_pair(const Input& x, const Input& y) {
@@ -37,12 +39,15 @@ DataType true_division_dtype(DataType dtype) {
     case int8:
     case uint8:
     case int16:
-    case uint16: return float32;
+    case uint16:
+      return float32;
     case int32:
     case int64:
     case uint32:
-    case uint64: return float64;
-    default: return DataType::kInvalid;
+    case uint64:
+      return float64;
+    default:
+      return DataType::kInvalid;
   }
 }
 
@@ -51,7 +56,8 @@ Output true_division(const Input& x, const Input& y, std::string_view name) {
   const name_scope scope(name);
   auto [a, b] = as_pair(x, y);
   if (base_dtype(a.dtype()) != base_dtype(b.dtype())) {
-    raise(invalid_argument("truediv: x and y must have the same dtype, got ", dtype_name(a.dtype()), " and ", dtype_name(b.dtype())));
+    raise(invalid_argument("truediv: x and y must have the same dtype, got ", dtype_name(a.dtype()), " and ",
+                           dtype_name(b.dtype())));
   }
   if (const DataType dtype = true_division_dtype(a.dtype()); dtype != DataType::kInvalid) {
     a = cast(a, dtype);
@@ -94,8 +100,12 @@ Output BinaryOp::operator()(const Input& x, const Input& y, const NameOptions& o
   return create_output(type_, {x, y}, {}, name_or(options.name, name_));
 }
 
-Output divide(const Input& x, const Input& y, const NameOptions& options) { return true_division(x, y, name_or(options.name, "truediv")); }
-Output truediv(const Input& x, const Input& y, const NameOptions& options) { return true_division(x, y, name_or(options.name, "truediv")); }
+Output divide(const Input& x, const Input& y, const NameOptions& options) {
+  return true_division(x, y, name_or(options.name, "truediv"));
+}
+Output truediv(const Input& x, const Input& y, const NameOptions& options) {
+  return true_division(x, y, name_or(options.name, "truediv"));
+}
 
 Output div(const Input& x, const Input& y, const NameOptions& options) {
   const SourceScope source(x);
@@ -126,17 +136,26 @@ Output log_sigmoid(const Input& x, const NameOptions& options) {
 
 Output cast(const Input& x, DataType dtype, const NameOptions& options) {
   const SourceScope source(x);
-  if (base_dtype(dtype) == DataType::kInvalid || !is_valid_dtype(base_dtype(dtype))) raise(invalid_argument("cast: not a dtype: ", dtype_name(dtype)));
+  if (base_dtype(dtype) == DataType::kInvalid || !is_valid_dtype(base_dtype(dtype)))
+    raise(invalid_argument("cast: not a dtype: ", dtype_name(dtype)));
   const name_scope scope(name_or(options.name, "Cast"));
   const Output from = convert_to_tensor(x, DataType::kInvalid, "x");
   if (base_dtype(from.dtype()) == base_dtype(dtype)) return from;
   return create_output("Cast", {from}, {{"DstT", base_dtype(dtype)}, {"Truncate", false}}, scope.name());
 }
 
-Output to_float(const Input& x, const NameOptions& options) { return cast(x, float32, {.name = name_or(options.name, "ToFloat")}); }
-Output to_double(const Input& x, const NameOptions& options) { return cast(x, float64, {.name = name_or(options.name, "ToDouble")}); }
-Output to_int32(const Input& x, const NameOptions& options) { return cast(x, int32, {.name = name_or(options.name, "ToInt32")}); }
-Output to_int64(const Input& x, const NameOptions& options) { return cast(x, int64, {.name = name_or(options.name, "ToInt64")}); }
+Output to_float(const Input& x, const NameOptions& options) {
+  return cast(x, float32, {.name = name_or(options.name, "ToFloat")});
+}
+Output to_double(const Input& x, const NameOptions& options) {
+  return cast(x, float64, {.name = name_or(options.name, "ToDouble")});
+}
+Output to_int32(const Input& x, const NameOptions& options) {
+  return cast(x, int32, {.name = name_or(options.name, "ToInt32")});
+}
+Output to_int64(const Input& x, const NameOptions& options) {
+  return cast(x, int64, {.name = name_or(options.name, "ToInt64")});
+}
 
 Output bitcast(const Input& x, DataType type, const NameOptions& options) {
   const SourceScope source(x);
@@ -145,25 +164,38 @@ Output bitcast(const Input& x, DataType type, const NameOptions& options) {
 
 namespace {
 
-template <class T> std::pair<double, double> limits() {
+template <class T>
+std::pair<double, double> limits() {
   return {static_cast<double>(std::numeric_limits<T>::lowest()), static_cast<double>(std::numeric_limits<T>::max())};
 }
 
 std::pair<double, double> limits_of(DataType dtype) {
   switch (dtype) {
-    case int8: return limits<int8_t>();
-    case uint8: return limits<uint8_t>();
-    case int16: return limits<int16_t>();
-    case uint16: return limits<uint16_t>();
-    case int32: return limits<int32_t>();
-    case uint32: return limits<uint32_t>();
-    case int64: return limits<int64_t>();
-    case uint64: return limits<uint64_t>();
-    case float16: return {-65504.0, 65504.0};
+    case int8:
+      return limits<int8_t>();
+    case uint8:
+      return limits<uint8_t>();
+    case int16:
+      return limits<int16_t>();
+    case uint16:
+      return limits<uint16_t>();
+    case int32:
+      return limits<int32_t>();
+    case uint32:
+      return limits<uint32_t>();
+    case int64:
+      return limits<int64_t>();
+    case uint64:
+      return limits<uint64_t>();
+    case float16:
+      return {-65504.0, 65504.0};
     case bfloat16:
-    case float32: return limits<float>();
-    case float64: return limits<double>();
-    default: raise(invalid_argument("saturate_cast: no limits for ", dtype_name(dtype)));
+    case float32:
+      return limits<float>();
+    case float64:
+      return limits<double>();
+    default:
+      raise(invalid_argument("saturate_cast: no limits for ", dtype_name(dtype)));
   }
 }
 
@@ -178,12 +210,17 @@ Output saturate_cast(const Input& x, DataType dtype, const NameOptions& options)
   Output clamped = value;
   if (in_low < low || in_high > high) {
     const DataType in = base_dtype(value.dtype());
-    clamped = create_output("ClipByValue", {value, constant(std::max(low, in_low), {.dtype = in}), constant(std::min(high, in_high), {.dtype = in})}, {}, "clamp");
+    clamped = create_output(
+        "ClipByValue",
+        {value, constant(std::max(low, in_low), {.dtype = in}), constant(std::min(high, in_high), {.dtype = in})}, {},
+        "clamp");
   }
   return cast(clamped, dtype, {.name = scope.name()});
 }
 
-Output range(const Input& limit, const RangeOptions& options) { return range(Input(0, limit.where()), limit, 1, options); }
+Output range(const Input& limit, const RangeOptions& options) {
+  return range(Input(0, limit.where()), limit, 1, options);
+}
 
 Output range(const Input& start, const Input& limit, const Input& delta, const RangeOptions& options) {
   const SourceScope source(start);
@@ -221,7 +258,7 @@ Output reduce_logsumexp(const Input& input, const Input& axis, const ReduceOptio
   const name_scope scope(name_or(o.name, "ReduceLogSumExp"));
   const Output x = convert_to_tensor(input);
   const Output raw_max = reduce_max(x, axis, {.keepdims = true});
-  const Output finite = create_output("SelectV2", {is_finite(raw_max), raw_max, 0.0});
+  const Output finite = create_output("SelectV2", {is_finite(raw_max), raw_max, Input(0.0)});
   const Output max = create_output("StopGradient", {finite});
   Output result = log(reduce_sum(exp(subtract(x, max)), axis, {.keepdims = o.keepdims}));
   Output shifted = max;
@@ -252,23 +289,34 @@ Output matmul(const Input& a, const Input& b, const MatMulOptions& o) {
   if (batch || rank_of(x) > 2 || rank_of(y) > 2) {
     const bool complex = is_complex(base_dtype(x.dtype()));
     // A transpose is not an adjoint of complex numbers: conjugate first.
-    const auto prepared = [&](const Output& t, bool transpose) { return transpose && complex ? create_output("Conj", {t}) : t; };
+    const auto prepared = [&](const Output& t, bool transpose) {
+      return transpose && complex ? create_output("Conj", {t}) : t;
+    };
     return create_output("BatchMatMulV2", {prepared(x, o.transpose_a), prepared(y, o.transpose_b)},
-                         {{"adj_x", o.transpose_a || o.adjoint_a}, {"adj_y", o.transpose_b || o.adjoint_b}}, scope.name());
+                         {{"adj_x", o.transpose_a || o.adjoint_a}, {"adj_y", o.transpose_b || o.adjoint_b}},
+                         scope.name());
   }
-  const auto adjoint = [](const Output& t, bool wanted) { return wanted && is_complex(base_dtype(t.dtype())) ? create_output("Conj", {t}) : t; };
+  const auto adjoint = [](const Output& t, bool wanted) {
+    return wanted && is_complex(base_dtype(t.dtype())) ? create_output("Conj", {t}) : t;
+  };
   return create_output("MatMul", {adjoint(x, o.adjoint_a), adjoint(y, o.adjoint_b)},
-                       {{"transpose_a", o.transpose_a || o.adjoint_a}, {"transpose_b", o.transpose_b || o.adjoint_b}}, scope.name());
+                       {{"transpose_a", o.transpose_a || o.adjoint_a}, {"transpose_b", o.transpose_b || o.adjoint_b}},
+                       scope.name());
 }
 
 Output add_n(const std::vector<Output>& inputs, const NameOptions& options) {
-  if (inputs.empty()) raise(invalid_argument("add_n: inputs must be a list of at least one tensor with the same dtype and shape"));
+  if (inputs.empty())
+    raise(invalid_argument("add_n: inputs must be a list of at least one tensor with the same dtype and shape"));
   if (inputs.size() == 1) return options.name.empty() ? inputs[0] : identity(inputs[0], options);
   return create_output("AddN", {inputs}, {}, options.name);
 }
 
-Output cumsum(const Input& x, const Input& axis, const CumulativeOptions& o) { return cumulative("Cumsum", x, axis, o); }
-Output cumprod(const Input& x, const Input& axis, const CumulativeOptions& o) { return cumulative("Cumprod", x, axis, o); }
+Output cumsum(const Input& x, const Input& axis, const CumulativeOptions& o) {
+  return cumulative("Cumsum", x, axis, o);
+}
+Output cumprod(const Input& x, const Input& axis, const CumulativeOptions& o) {
+  return cumulative("Cumprod", x, axis, o);
+}
 
 Output clip_by_value(const Input& t, const Input& low, const Input& high, const NameOptions& options) {
   const SourceScope source(t);
@@ -305,7 +353,8 @@ Output global_norm(const std::vector<Output>& t_list, const NameOptions& options
   return sqrt(half_squared * two, {.name = "global_norm"});
 }
 
-ClippedByGlobalNorm clip_by_global_norm(const std::vector<Output>& t_list, const Input& clip_norm, const NameOptions& options) {
+ClippedByGlobalNorm clip_by_global_norm(const std::vector<Output>& t_list, const Input& clip_norm,
+                                        const NameOptions& options) {
   const SourceScope source(clip_norm);
   ClippedByGlobalNorm result;
   result.global_norm = global_norm(t_list);

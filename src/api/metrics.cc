@@ -16,9 +16,11 @@ VariableScopeOptions default_name(const std::string& name, const char* fallback)
 }
 
 Variable metric_variable(const std::string& name) {
-  return get_variable(name, PartialTensorShape::scalar(),
-                      {.initializer = zeros_initializer(), .trainable = false,
-                       .collections = std::vector<std::string>{GraphKeys::LOCAL_VARIABLES, GraphKeys::METRIC_VARIABLES}});
+  return get_variable(
+      name, PartialTensorShape::scalar(),
+      {.initializer = zeros_initializer(),
+       .trainable = false,
+       .collections = std::vector<std::string>{GraphKeys::LOCAL_VARIABLES, GraphKeys::METRIC_VARIABLES}});
 }
 
 Output ratio(const Output& total, const Output& count, std::string_view name) {
@@ -77,7 +79,8 @@ Pair matched(const Input& labels_input, const Input& predictions_input, const ch
   Pair p{convert_to_tensor(labels_input), convert_to_tensor(predictions_input)};
   const PartialTensorShape ls = p.labels.shape(), ps = p.predictions.shape();
   if (ls.has_rank() && ps.has_rank()) {
-    if (ps.rank() - ls.rank() == 1 && ps.dim(ps.rank() - 1) == 1) p.predictions = squeeze(p.predictions, {.axis = {-1}});
+    if (ps.rank() - ls.rank() == 1 && ps.dim(ps.rank() - 1) == 1)
+      p.predictions = squeeze(p.predictions, {.axis = {-1}});
     if (ls.rank() - ps.rank() == 1 && ls.dim(ls.rank() - 1) == 1) p.labels = squeeze(p.labels, {.axis = {-1}});
   }
   if (!p.labels.shape().is_compatible_with(p.predictions.shape())) {
@@ -93,7 +96,8 @@ Metric mean(const Input& values, const MetricOptions& o) { return streaming_mean
 Metric accuracy(const Input& labels, const Input& predictions, const MetricOptions& o) {
   const SourceScope source(labels);
   Pair p = matched(labels, predictions, "accuracy");
-  if (base_dtype(p.labels.dtype()) != base_dtype(p.predictions.dtype())) p.predictions = cast(p.predictions, base_dtype(p.labels.dtype()));
+  if (base_dtype(p.labels.dtype()) != base_dtype(p.predictions.dtype()))
+    p.predictions = cast(p.predictions, base_dtype(p.labels.dtype()));
   return streaming_mean(cast(equal(p.predictions, p.labels), float32), o, "accuracy");
 }
 

@@ -8,9 +8,13 @@
 namespace millrace::nn {
 namespace {
 
-std::string_view name_or(std::string_view name, std::string_view default_name) { return name.empty() ? default_name : name; }
+std::string_view name_or(std::string_view name, std::string_view default_name) {
+  return name.empty() ? default_name : name;
+}
 
-Tensor int_vector(std::initializer_list<int32_t> values) { return Tensor(TensorShape({static_cast<int64_t>(values.size())}), std::vector<int32_t>(values)); }
+Tensor int_vector(std::initializer_list<int32_t> values) {
+  return Tensor(TensorShape({static_cast<int64_t>(values.size())}), std::vector<int32_t>(values));
+}
 
 // tf.slice with one computed bound: Python packs it under the slice's own scope.
 Output slice_at(const Output& input, const Input& begin, const Input& size) {
@@ -27,8 +31,9 @@ Output slice_at(const Output& input, const Input& begin, const Input& size) {
 Output concat_parts(const std::vector<Input>& parts) {
   const name_scope scope("concat");
   std::vector<Output> values;
-  for (size_t i = 0; i < parts.size(); ++i) values.push_back(convert_to_tensor(parts[i], int32, "values_" + std::to_string(i)));
-  return create_output("ConcatV2", {values, 0}, {}, scope.name());
+  for (size_t i = 0; i < parts.size(); ++i)
+    values.push_back(convert_to_tensor(parts[i], int32, "values_" + std::to_string(i)));
+  return create_output("ConcatV2", {values, Input(0)}, {}, scope.name());
 }
 
 // [d0, ..., dk, n] -> [d0 * ... * dk, n]
@@ -54,7 +59,8 @@ Output swap_with_last(const Output& logits, const Output& last_index, int64_t ax
   const name_scope scope("concat");
   const Output last = create_output("Pack", {std::vector<Output>{last_index}}, {{"axis", 0}}, "values_1");
   const Output moved = convert_to_tensor(int_vector({static_cast<int32_t>(axis)}), int32, "values_3");
-  const Output perm = create_output("ConcatV2", {std::vector<Output>{before, last, between, moved}, 0}, {}, scope.name());
+  const Output perm =
+      create_output("ConcatV2", {std::vector<Output>{before, last, between, moved}, Input(0)}, {}, scope.name());
   return perm;
 }
 
@@ -84,13 +90,15 @@ Output softmax_cross_entropy(const Output& labels, const Output& logits, std::st
   const Output cost = create_output("SoftmaxCrossEntropyWithLogits", {flat_logits, flat_labels}, {}, scope_name);
   const Output output_shape = slice_at(input_shape, int_vector({0}), subtract(input_rank, 1));
   const Output shaped = reshape(cost, output_shape);
-  if (const PartialTensorShape s = logits.shape(); s.rank() > 0) shaped.set_shape(PartialTensorShape(s.dims().first(s.dims().size() - 1)));
+  if (const PartialTensorShape s = logits.shape(); s.rank() > 0)
+    shaped.set_shape(PartialTensorShape(s.dims().first(s.dims().size() - 1)));
   return narrow ? cast(shaped, base_dtype(logits.dtype())) : shaped;
 }
 
 void check_axis(const CrossEntropyOptions& o, const Output& logits) {
   if (o.axis != -1 && o.axis != logits.shape().rank() - 1) {
-    raise(unimplemented("softmax_cross_entropy_with_logits: only the last axis is implemented, got axis ", o.axis, "; transpose first"));
+    raise(unimplemented("softmax_cross_entropy_with_logits: only the last axis is implemented, got axis ", o.axis,
+                        "; transpose first"));
   }
 }
 
@@ -99,7 +107,8 @@ void check_axis(const CrossEntropyOptions& o, const Output& logits) {
 Output leaky_relu(const Input& features, const LeakyReluOptions& o) {
   const SourceScope source(features);
   const name_scope scope(name_or(o.name, "LeakyRelu"));
-  return create_output("LeakyRelu", {convert_to_tensor(features, DataType::kInvalid, "features")}, {{"alpha", o.alpha}}, scope.name());
+  return create_output("LeakyRelu", {convert_to_tensor(features, DataType::kInvalid, "features")}, {{"alpha", o.alpha}},
+                       scope.name());
 }
 
 Output softmax(const Input& logits, const SoftmaxOptions& o) { return softmax_along("Softmax", logits, o); }
@@ -118,13 +127,17 @@ Output xw_plus_b(const Input& x, const Input& weights, const Input& biases, cons
 
 Output dropout(const Input& input, const DropoutOptions& o) {
   const SourceScope source(input);
-  if (o.rate.has_value() == o.keep_prob.has_value()) raise(invalid_argument("dropout: exactly one of rate and keep_prob must be given"));
+  if (o.rate.has_value() == o.keep_prob.has_value())
+    raise(invalid_argument("dropout: exactly one of rate and keep_prob must be given"));
   const double rate = o.rate ? *o.rate : 1 - *o.keep_prob;
-  if (!(rate >= 0 && rate < 1)) raise(invalid_argument("dropout: rate must be a value in the range [0, 1), got ", rate));
+  if (!(rate >= 0 && rate < 1))
+    raise(invalid_argument("dropout: rate must be a value in the range [0, 1), got ", rate));
   const name_scope scope(name_or(o.name, "dropout"));
   const Output x = convert_to_tensor(input, DataType::kInvalid, "x");
   const DataType dtype = base_dtype(x.dtype());
-  if (!is_floating(dtype)) raise(invalid_argument("dropout: x must be of a floating type, since it is going to be scaled; got ", dtype_name(dtype)));
+  if (!is_floating(dtype))
+    raise(invalid_argument("dropout: x must be of a floating type, since it is going to be scaled; got ",
+                           dtype_name(dtype)));
   if (rate == 0) return x;
   const Output scaled = multiply(x, constant(1 / (1 - rate), {.dtype = dtype}));
   const Output noise_shape = o.noise_shape ? convert_to_tensor(o.noise_shape, int32) : shape_tensor(x);
@@ -140,7 +153,8 @@ Output softmax_cross_entropy_with_logits(const Input& labels, const Input& logit
   const name_scope scope(name_or(o.name, "softmax_cross_entropy_with_logits_sg"));
   const Output x = convert_to_tensor(logits, DataType::kInvalid, "logits");
   check_axis(o, x);
-  const Output y = stop_gradient(convert_to_tensor(labels, DataType::kInvalid, "labels"), {.name = "labels_stop_gradient"});
+  const Output y =
+      stop_gradient(convert_to_tensor(labels, DataType::kInvalid, "labels"), {.name = "labels_stop_gradient"});
   return softmax_cross_entropy(y, x, scope.name());
 }
 
@@ -152,7 +166,8 @@ Output softmax_cross_entropy_with_logits_v2(const Input& labels, const Input& lo
   return softmax_cross_entropy(convert_to_tensor(labels, DataType::kInvalid, "labels"), x, scope.name());
 }
 
-Output sparse_softmax_cross_entropy_with_logits(const Input& labels_input, const Input& logits_input, const NameOptions& o) {
+Output sparse_softmax_cross_entropy_with_logits(const Input& labels_input, const Input& logits_input,
+                                                const NameOptions& o) {
   const SourceScope source(logits_input);
   const name_scope scope(name_or(o.name, "SparseSoftmaxCrossEntropyWithLogits"));
   const Output labels = convert_to_tensor(labels_input);
@@ -161,10 +176,11 @@ Output sparse_softmax_cross_entropy_with_logits(const Input& labels_input, const
   const Output precise = narrow ? cast(logits, float32) : logits;
   const Output labels_shape = shape_tensor(labels);
   const PartialTensorShape ls = labels.shape(), xs = logits.shape();
-  if (xs.has_rank() && xs.rank() == 0) raise(invalid_argument("sparse_softmax_cross_entropy_with_logits: logits cannot be scalars, received shape ", xs));
+  if (xs.has_rank() && xs.rank() == 0)
+    raise(invalid_argument("sparse_softmax_cross_entropy_with_logits: logits cannot be scalars, received shape ", xs));
   if (ls.has_rank() && xs.has_rank() && ls.rank() != xs.rank() - 1) {
-    raise(invalid_argument("sparse_softmax_cross_entropy_with_logits: Rank mismatch: rank of labels (received ", ls.rank(),
-                           ") should equal rank of logits minus 1 (received ", xs.rank(), ")."));
+    raise(invalid_argument("sparse_softmax_cross_entropy_with_logits: Rank mismatch: rank of labels (received ",
+                           ls.rank(), ") should equal rank of logits minus 1 (received ", xs.rank(), ")."));
   }
   if (xs.rank() == 2) {
     const Output cost = create_output("SparseSoftmaxCrossEntropyWithLogits", {precise, labels}, {}, o.name);
@@ -186,7 +202,8 @@ Output sigmoid_cross_entropy_with_logits(const Input& labels_input, const Input&
   const Output logits = convert_to_tensor(logits_input, DataType::kInvalid, "logits");
   const Output labels = convert_to_tensor(labels_input, base_dtype(logits.dtype()), "labels");
   if (!labels.shape().is_compatible_with(logits.shape())) {
-    raise(invalid_argument("sigmoid_cross_entropy_with_logits: logits and labels must have the same shape (", logits.shape(), " vs ", labels.shape(), ")"));
+    raise(invalid_argument("sigmoid_cross_entropy_with_logits: logits and labels must have the same shape (",
+                           logits.shape(), " vs ", labels.shape(), ")"));
   }
   const Output zero = zeros_like(logits);
   const Output positive = greater_equal(logits, zero);
@@ -195,7 +212,8 @@ Output sigmoid_cross_entropy_with_logits(const Input& labels_input, const Input&
   return add(relu_logits - logits * labels, log1p(exp(neg_abs_logits)), {.name = scope.name()});
 }
 
-Output weighted_cross_entropy_with_logits(const Input& labels_input, const Input& logits_input, const Input& pos_weight, const NameOptions& o) {
+Output weighted_cross_entropy_with_logits(const Input& labels_input, const Input& logits_input, const Input& pos_weight,
+                                          const NameOptions& o) {
   const SourceScope source(logits_input);
   const name_scope scope(name_or(o.name, "logistic_loss"));
   const Output logits = convert_to_tensor(logits_input, DataType::kInvalid, "logits");
@@ -220,7 +238,8 @@ Moments moments(const Input& input, const std::vector<int32_t>& axes, const Mome
   const bool narrow = base_dtype(x.dtype()) == float16;
   const Output y = narrow ? cast(x, float32) : x;
   Output mean = reduce_mean(y, axes, {.keepdims = true, .name = "mean"});
-  Output variance = reduce_mean(squared_difference(y, stop_gradient(mean)), axes, {.keepdims = true, .name = "variance"});
+  Output variance =
+      reduce_mean(squared_difference(y, stop_gradient(mean)), axes, {.keepdims = true, .name = "variance"});
   if (!o.keep_dims) {
     const std::vector<int64_t> dims(axes.begin(), axes.end());
     mean = squeeze(mean, {.axis = dims});
@@ -230,14 +249,15 @@ Moments moments(const Input& input, const std::vector<int32_t>& axes, const Mome
   return {mean, variance};
 }
 
-Output batch_normalization(const Input& x, const Input& mean, const Input& variance, const Input& offset, const Input& scale,
-                           double variance_epsilon, const NameOptions& o) {
+Output batch_normalization(const Input& x, const Input& mean, const Input& variance, const Input& offset,
+                           const Input& scale, double variance_epsilon, const NameOptions& o) {
   const SourceScope source(x);
   const name_scope scope(name_or(o.name, "batchnorm"));
   Output inv = rsqrt(operator_ops::add(variance, variance_epsilon));
   if (scale) inv = inv * scale;
   const Output scaled = operator_ops::mul(x, inv);
-  const Output shift = offset ? operator_ops::sub(offset, operator_ops::mul(mean, inv)) : negative(operator_ops::mul(mean, inv));
+  const Output shift =
+      offset ? operator_ops::sub(offset, operator_ops::mul(mean, inv)) : negative(operator_ops::mul(mean, inv));
   return scaled + shift;
 }
 
@@ -261,7 +281,9 @@ Output in_top_k(const Input& predictions, const Input& targets, const Input& k, 
   const name_scope scope(name_or(o.name, "in_top_k"));
   const Output p = convert_to_tensor(predictions), t = convert_to_tensor(targets);
   const Output count = k.is_literal() ? Output() : k.output();
-  return create_output("InTopKV2", {p, t, count ? Input(count) : Input(value_or_raise(cast_literal(k.literal(), base_dtype(t.dtype()))))});
+  return create_output(
+      "InTopKV2",
+      {p, t, count ? Input(count) : Input(value_or_raise(cast_literal(k.literal(), base_dtype(t.dtype()))))});
 }
 
 Output embedding_lookup(const Input& params, const Input& ids, const NameOptions& o) {
@@ -272,7 +294,8 @@ Output embedding_lookup(const Input& params, const Input& ids, const NameOptions
   Output found;
   {
     const colocate_with colocated(table);
-    found = create_output("GatherV2", {table, rows, convert_to_tensor(0, int32, "axis")}, {{"batch_dims", 0}}, scope.name());
+    found = create_output("GatherV2", {table, rows, convert_to_tensor(0, int32, "axis")}, {{"batch_dims", 0}},
+                          scope.name());
   }
   return identity(found);
 }

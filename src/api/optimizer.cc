@@ -30,20 +30,29 @@ std::string_view kind(const Variable& var, std::string_view ref_type, std::strin
   return var.is_resource() ? resource_type : ref_type;
 }
 
-Output as_dtype(const Output& hyperparameter, const Variable& var) { return cast(hyperparameter, base_dtype(var.dtype())); }
+Output as_dtype(const Output& hyperparameter, const Variable& var) {
+  return cast(hyperparameter, base_dtype(var.dtype()));
+}
 
 }  // namespace
 
 Operation Optimizer::minimize(const Input& loss, const MinimizeOptions& o) {
   const SourceScope source(loss);
   const std::vector<GradientAndVariable> grads_and_vars =
-      compute_gradients(loss, {.var_list = o.var_list, .gate_gradients = o.gate_gradients, .aggregation_method = o.aggregation_method,
-                               .colocate_gradients_with_ops = o.colocate_gradients_with_ops, .grad_loss = o.grad_loss});
-  if (std::ranges::none_of(grads_and_vars, [](const GradientAndVariable& gv) { return static_cast<bool>(gv.gradient); })) {
+      compute_gradients(loss, {.var_list = o.var_list,
+                               .gate_gradients = o.gate_gradients,
+                               .aggregation_method = o.aggregation_method,
+                               .colocate_gradients_with_ops = o.colocate_gradients_with_ops,
+                               .grad_loss = o.grad_loss});
+  if (std::ranges::none_of(grads_and_vars,
+                           [](const GradientAndVariable& gv) { return static_cast<bool>(gv.gradient); })) {
     std::string names;
-    for (const GradientAndVariable& gv : grads_and_vars) str_append(&names, names.empty() ? "" : ", ", gv.variable.name());
-    raise(invalid_argument("No gradients provided for any variable, check your graph for ops that do not support gradients, between variables [",
-                           names, "] and loss ", convert_to_tensor(loss).name(), "."));
+    for (const GradientAndVariable& gv : grads_and_vars)
+      str_append(&names, names.empty() ? "" : ", ", gv.variable.name());
+    raise(
+        invalid_argument("No gradients provided for any variable, check your graph for ops that do not support "
+                         "gradients, between variables [",
+                         names, "] and loss ", convert_to_tensor(loss).name(), "."));
   }
   return apply_gradients(grads_and_vars, {.global_step = o.global_step, .name = o.name});
 }
@@ -68,7 +77,8 @@ std::vector<GradientAndVariable> Optimizer::compute_gradients(const Input& loss,
     for (size_t i = 0; i < gradients.size(); ++i) {
       if (!gradients[i]) continue;
       if (gradients[i].is_slices()) {
-        gradients[i] = Gradient(IndexedSlices{gated[i], gradients[i].slices().indices, gradients[i].slices().dense_shape});
+        gradients[i] =
+            Gradient(IndexedSlices{gated[i], gradients[i].slices().indices, gradients[i].slices().dense_shape});
       } else {
         gradients[i] = Gradient(gated[i]);
       }
@@ -78,7 +88,8 @@ std::vector<GradientAndVariable> Optimizer::compute_gradients(const Input& loss,
   for (size_t i = 0; i < variables.size(); ++i) {
     const DataType dtype = base_dtype(variables[i].dtype());
     if (gradients[i] && !is_floating(dtype) && !is_complex(dtype)) {
-      raise(invalid_argument("Invalid type ", dtype_name(dtype), " for ", variables[i].name(), ": an optimizer trains floating types"));
+      raise(invalid_argument("Invalid type ", dtype_name(dtype), " for ", variables[i].name(),
+                             ": an optimizer trains floating types"));
     }
     result.push_back({gradients[i], variables[i]});
   }
@@ -86,13 +97,15 @@ std::vector<GradientAndVariable> Optimizer::compute_gradients(const Input& loss,
 }
 
 Operation Optimizer::update(const Gradient& gradient, const Variable& var) {
-  const Operation updated = gradient.is_slices() ? apply_sparse_duplicate_indices(gradient.slices(), var) : apply_dense(gradient.dense(), var);
+  const Operation updated = gradient.is_slices() ? apply_sparse_duplicate_indices(gradient.slices(), var)
+                                                 : apply_dense(gradient.dense(), var);
   if (!var.constraint()) return updated;
   const control_dependencies after({updated});
   return assignment(var.assign(var.constraint()(var)));
 }
 
-Operation Optimizer::apply_gradients(const std::vector<GradientAndVariable>& grads_and_vars, const ApplyGradientsOptions& o) {
+Operation Optimizer::apply_gradients(const std::vector<GradientAndVariable>& grads_and_vars,
+                                     const ApplyGradientsOptions& o) {
   if (grads_and_vars.empty()) raise(invalid_argument("No variables provided."));
   std::vector<Variable> variables;
   for (const GradientAndVariable& gv : grads_and_vars) {
@@ -131,7 +144,9 @@ Operation Optimizer::apply_sparse_duplicate_indices(const IndexedSlices& gradien
   return apply_sparse(unsorted_segment_sum(gradient.values, distinct.idx, count), distinct.y, var);
 }
 
-Operation Optimizer::finish(const std::vector<Operation>& update_ops, std::string_view name) { return group(update_ops, {.name = name}); }
+Operation Optimizer::finish(const std::vector<Operation>& update_ops, std::string_view name) {
+  return group(update_ops, {.name = name});
+}
 
 Variable Optimizer::get_slot(const Variable& var, const std::string& name) const {
   const auto slot = slots_.find(name);
@@ -162,14 +177,19 @@ Variable Optimizer::zeros_slot(const Variable& var, const std::string& slot_name
   options.default_name = op_name(var) + "/" + slot_op_name;
   const variable_scope scope("", options);
   const colocate_with colocated(var.op());
-  const Variable slot = get_variable("", var.shape(), {.dtype = base_dtype(var.dtype()), .initializer = zeros_initializer(), .trainable = false,
-                                                       .use_resource = var.is_resource()});
+  const Variable slot = get_variable("", var.shape(),
+                                     {.dtype = base_dtype(var.dtype()),
+                                      .initializer = zeros_initializer(),
+                                      .trainable = false,
+                                      .use_resource = var.is_resource()});
   slots_[slot_name].emplace_back(var, slot);
   return slot;
 }
 
 Variable Optimizer::non_slot_variable(const Tensor& initial_value, const std::string& name, const Variable& colocated) {
-  if (const auto found = non_slots_.find(name); found != non_slots_.end() && found->second.graph() == get_default_graph()) return found->second;
+  if (const auto found = non_slots_.find(name);
+      found != non_slots_.end() && found->second.graph() == get_default_graph())
+    return found->second;
   const colocate_with guard(colocated.op());
   const Variable variable(initial_value, {.trainable = false, .name = name, .use_resource = colocated.is_resource()});
   return non_slots_[name] = variable;
@@ -187,11 +207,13 @@ GradientDescentOptimizer::GradientDescentOptimizer(const GradientDescentOptions&
   if (!options.learning_rate) raise(invalid_argument("GradientDescentOptimizer: learning_rate must be given"));
 }
 
-void GradientDescentOptimizer::prepare() { learning_rate_ = convert_to_tensor(options_.learning_rate, DataType::kInvalid, "learning_rate"); }
+void GradientDescentOptimizer::prepare() {
+  learning_rate_ = convert_to_tensor(options_.learning_rate, DataType::kInvalid, "learning_rate");
+}
 
 Operation GradientDescentOptimizer::apply_dense(const Output& gradient, const Variable& var) {
-  return create_op(kind(var, "ApplyGradientDescent", "ResourceApplyGradientDescent"), {target(var), as_dtype(learning_rate_, var), gradient},
-                   {{"use_locking", use_locking()}});
+  return create_op(kind(var, "ApplyGradientDescent", "ResourceApplyGradientDescent"),
+                   {target(var), as_dtype(learning_rate_, var), gradient}, {{"use_locking", use_locking()}});
 }
 
 Operation GradientDescentOptimizer::apply_sparse(const Output& values, const Output& indices, const Variable& var) {
@@ -201,14 +223,18 @@ Operation GradientDescentOptimizer::apply_sparse(const Output& values, const Out
 // Subtracting is right for equal indices too.
 Operation GradientDescentOptimizer::apply_sparse_duplicate_indices(const IndexedSlices& gradient, const Variable& var) {
   const Output rate = as_dtype(learning_rate_, var);
-  if (var.is_resource()) return create_op("ResourceScatterAdd", {target(var), gradient.indices, negative(gradient.values) * rate});
-  return create_op("ScatterSub", {target(var), gradient.indices, gradient.values * rate}, {{"use_locking", use_locking()}});
+  if (var.is_resource())
+    return create_op("ResourceScatterAdd", {target(var), gradient.indices, negative(gradient.values) * rate});
+  return create_op("ScatterSub", {target(var), gradient.indices, gradient.values * rate},
+                   {{"use_locking", use_locking()}});
 }
 
 // --- momentum
 
-MomentumOptimizer::MomentumOptimizer(const MomentumOptions& options) : Optimizer(options.name, options.use_locking), options_(options) {
-  if (!options.learning_rate || !options.momentum) raise(invalid_argument("MomentumOptimizer: learning_rate and momentum must be given"));
+MomentumOptimizer::MomentumOptimizer(const MomentumOptions& options)
+    : Optimizer(options.name, options.use_locking), options_(options) {
+  if (!options.learning_rate || !options.momentum)
+    raise(invalid_argument("MomentumOptimizer: learning_rate and momentum must be given"));
 }
 
 void MomentumOptimizer::create_slots(const std::vector<Variable>& var_list) {
@@ -222,19 +248,22 @@ void MomentumOptimizer::prepare() {
 
 Operation MomentumOptimizer::apply_dense(const Output& gradient, const Variable& var) {
   return create_op(kind(var, "ApplyMomentum", "ResourceApplyMomentum"),
-                   {target(var), target(get_slot(var, "momentum")), as_dtype(learning_rate_, var), gradient, as_dtype(momentum_, var)},
+                   {target(var), target(get_slot(var, "momentum")), as_dtype(learning_rate_, var), gradient,
+                    as_dtype(momentum_, var)},
                    {{"use_locking", use_locking()}, {"use_nesterov", options_.use_nesterov}});
 }
 
 Operation MomentumOptimizer::apply_sparse(const Output& values, const Output& indices, const Variable& var) {
   return create_op(kind(var, "SparseApplyMomentum", "ResourceSparseApplyMomentum"),
-                   {target(var), target(get_slot(var, "momentum")), as_dtype(learning_rate_, var), values, indices, as_dtype(momentum_, var)},
+                   {target(var), target(get_slot(var, "momentum")), as_dtype(learning_rate_, var), values, indices,
+                    as_dtype(momentum_, var)},
                    {{"use_locking", use_locking()}, {"use_nesterov", options_.use_nesterov}});
 }
 
 // --- Adam
 
-AdamOptimizer::AdamOptimizer(const AdamOptions& options) : Optimizer(options.name, options.use_locking), options_(options) {}
+AdamOptimizer::AdamOptimizer(const AdamOptions& options)
+    : Optimizer(options.name, options.use_locking), options_(options) {}
 
 namespace {
 
@@ -245,10 +274,12 @@ Tensor start_of(const Input& beta, std::string_view name) {
 }
 
 // x * beta, then += g at the indices; the value after both.
-Output decay_and_scatter(const Variable& slot, const Output& beta, const Output& delta, const Output& indices, bool use_locking) {
+Output decay_and_scatter(const Variable& slot, const Output& beta, const Output& delta, const Output& indices,
+                         bool use_locking) {
   const Output decayed = slot.assign(operator_ops::mul(slot, beta), {.use_locking = use_locking});
   const control_dependencies after({assignment(decayed)});
-  if (!slot.is_resource()) return create_output("ScatterAdd", {target(slot), indices, delta}, {{"use_locking", use_locking}});
+  if (!slot.is_resource())
+    return create_output("ScatterAdd", {target(slot), indices, delta}, {{"use_locking", use_locking}});
   const Operation scattered = create_op("ResourceScatterAdd", {target(slot), indices, delta});
   const control_dependencies then({scattered});
   return slot.value();
@@ -279,10 +310,11 @@ Operation AdamOptimizer::apply_dense(const Output& gradient, const Variable& var
   const bool same = base_dtype(var.dtype()) == float32;
   const OpArg power1 = same ? OpArg(Input(beta1_power)) : OpArg(cast(beta1_power, base_dtype(var.dtype())));
   const OpArg power2 = same ? OpArg(Input(beta2_power)) : OpArg(cast(beta2_power, base_dtype(var.dtype())));
-  return create_op(type,
-                   {target(var), target(get_slot(var, "m")), target(get_slot(var, "v")), power1, power2, as_dtype(learning_rate_, var),
-                    as_dtype(beta1_, var), as_dtype(beta2_, var), as_dtype(epsilon_, var), gradient},
-                   {{"use_locking", use_locking()}});
+  return create_op(
+      type,
+      {target(var), target(get_slot(var, "m")), target(get_slot(var, "v")), power1, power2,
+       as_dtype(learning_rate_, var), as_dtype(beta1_, var), as_dtype(beta2_, var), as_dtype(epsilon_, var), gradient},
+      {{"use_locking", use_locking()}});
 }
 
 Operation AdamOptimizer::apply_sparse(const Output& values, const Output& indices, const Variable& var) {
@@ -312,7 +344,8 @@ Operation AdamOptimizer::finish(const std::vector<Operation>& update_ops, std::s
     const control_dependencies after(update_ops);
     const colocate_with colocated(beta1_power.op());
     for (const auto& [accumulator, beta] : {std::pair{beta1_power, beta1_}, std::pair{beta2_power, beta2_}}) {
-      all.push_back(assignment(accumulator.assign(operator_ops::mul(accumulator, beta), {.use_locking = use_locking()})));
+      all.push_back(
+          assignment(accumulator.assign(operator_ops::mul(accumulator, beta), {.use_locking = use_locking()})));
     }
   }
   return group(all, {.name = name});

@@ -6,7 +6,9 @@
 namespace millrace {
 namespace {
 
-std::string_view name_or(std::string_view name, std::string_view default_name) { return name.empty() ? default_name : name; }
+std::string_view name_or(std::string_view name, std::string_view default_name) {
+  return name.empty() ? default_name : name;
+}
 
 AttrMap seeded(std::optional<int64_t> seed) {
   AttrMap attrs;
@@ -31,8 +33,10 @@ Output normal(std::string_view type, std::string_view default_name, const Input&
 Output random_uniform(const Input& shape, const RandomUniformOptions& o) {
   const SourceScope source(shape);
   const bool integers = o.dtype == int32 || o.dtype == int64;
-  if (!integers && !is_floating(o.dtype)) raise(invalid_argument("random_uniform: invalid dtype ", dtype_name(o.dtype)));
-  if (integers && !o.maxval) raise(invalid_argument("random_uniform: must specify maxval for integer dtype ", dtype_name(o.dtype)));
+  if (!integers && !is_floating(o.dtype))
+    raise(invalid_argument("random_uniform: invalid dtype ", dtype_name(o.dtype)));
+  if (integers && !o.maxval)
+    raise(invalid_argument("random_uniform: must specify maxval for integer dtype ", dtype_name(o.dtype)));
   const name_scope scope(name_or(o.name, "random_uniform"));
   const Output dims = convert_to_tensor(shape, DataType::kInvalid, "shape");
   if (integers) {
@@ -54,8 +58,12 @@ Output random_uniform(const Input& shape, const RandomUniformOptions& o) {
   return add(draws * (high - low), low, {.name = scope.name()});
 }
 
-Output random_normal(const Input& shape, const RandomNormalOptions& o) { return normal("RandomStandardNormal", "random_normal", shape, o); }
-Output truncated_normal(const Input& shape, const RandomNormalOptions& o) { return normal("TruncatedNormal", "truncated_normal", shape, o); }
+Output random_normal(const Input& shape, const RandomNormalOptions& o) {
+  return normal("RandomStandardNormal", "random_normal", shape, o);
+}
+Output truncated_normal(const Input& shape, const RandomNormalOptions& o) {
+  return normal("TruncatedNormal", "truncated_normal", shape, o);
+}
 
 Output random_shuffle(const Input& value, const SeedOptions& o) {
   const SourceScope source(value);

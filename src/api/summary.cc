@@ -9,13 +9,16 @@ namespace {
 // Characters that a scope's name may not have become "_", as TF1 does with a note.
 std::string clean_tag(const std::string& name) {
   std::string cleaned;
-  for (const char c : name) cleaned += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '/' || c == '_' || c == '.' ? c : '_';
+  for (const char c : name)
+    cleaned += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '/' || c == '_' || c == '.' ? c : '_';
   cleaned.erase(0, cleaned.find_first_not_of('/'));
   if (cleaned != name) log_info("Summary name ", name, " is illegal; using ", cleaned, " instead.");
   return cleaned;
 }
 
-std::string strip_slash(std::string_view scope) { return std::string(scope.ends_with('/') ? scope.substr(0, scope.size() - 1) : scope); }
+std::string strip_slash(std::string_view scope) {
+  return std::string(scope.ends_with('/') ? scope.substr(0, scope.size() - 1) : scope);
+}
 
 // The scope of a summary and its tag.
 struct SummaryScope {
@@ -29,7 +32,8 @@ struct SummaryScope {
 };
 
 Output collected(const Output& summary, const SummaryOptions& o) {
-  for (const std::string& key : o.collections.value_or(std::vector<std::string>{GraphKeys::SUMMARIES})) add_to_collection(key, summary);
+  for (const std::string& key : o.collections.value_or(std::vector<std::string>{GraphKeys::SUMMARIES}))
+    add_to_collection(key, summary);
   return summary;
 }
 
@@ -53,9 +57,13 @@ Output histogram(const std::string& name, const Input& values, const SummaryOpti
 Output text(const std::string& name, const Input& tensor, const SummaryOptions& o) {
   const SourceScope source(tensor);
   const Output strings = convert_to_tensor(tensor);
-  if (base_dtype(strings.dtype()) != string) raise(invalid_argument("Expected tensor ", strings.name(), " to have dtype string, got ", dtype_name(strings.dtype())));
+  if (base_dtype(strings.dtype()) != string)
+    raise(invalid_argument("Expected tensor ", strings.name(), " to have dtype string, got ",
+                           dtype_name(strings.dtype())));
   const SummaryScope s(name, o);
-  return collected(create_output("TensorSummaryV2", {Tensor(s.tag), strings, Tensor(std::string(kTextMetadata))}, {}, s.scope.name()), o);
+  return collected(create_output("TensorSummaryV2", {Tensor(s.tag), strings, Tensor(std::string(kTextMetadata))}, {},
+                                 s.scope.name()),
+                   o);
 }
 
 Output merge(const std::vector<Output>& inputs, const MergeOptions& o) {

@@ -21,7 +21,8 @@ void assert_global_step(const Variable& global_step);
 // Its value in a session.
 int64_t global_step(Session& session, const Variable& global_step);
 
-// A read of the global step plus nothing, that works before the variable is initialized: what hooks fetch. Absent if the graph has none.
+// A read of the global step plus nothing, that works before the variable is initialized: what hooks fetch. Absent if
+// the graph has none.
 Output get_global_step_read();
 Output get_or_create_global_step_read();
 

@@ -1,6 +1,6 @@
 #pragma once
-// Optimizers: from a loss to an operation that takes one training step. Slots and their names are TF1's: "w/Adam", "w/Adam_1",
-// "beta1_power", "w/Momentum".
+// Optimizers: from a loss to an operation that takes one training step. Slots and their names are TF1's: "w/Adam",
+// "w/Adam_1", "beta1_power", "w/Momentum".
 //
 //   auto step = tf::train::get_or_create_global_step();
 //   tf::Output train = tf::train::AdamOptimizer({.learning_rate = 1e-3}).minimize(loss, {.global_step = step});
@@ -52,7 +52,8 @@ class Optimizer {
   // compute_gradients, then apply_gradients. InvalidArgumentError (TF1's ValueError) if there is nothing to train.
   Operation minimize(const Input& loss, const MinimizeOptions& options = {});
   std::vector<GradientAndVariable> compute_gradients(const Input& loss, const ComputeGradientsOptions& options = {});
-  Operation apply_gradients(const std::vector<GradientAndVariable>& grads_and_vars, const ApplyGradientsOptions& options = {});
+  Operation apply_gradients(const std::vector<GradientAndVariable>& grads_and_vars,
+                            const ApplyGradientsOptions& options = {});
 
   const std::string& get_name() const { return name_; }
   // The slot variable kept for `var`; absent if there is none.
@@ -95,7 +96,8 @@ struct GradientDescentOptions {
 class GradientDescentOptimizer : public Optimizer {
  public:
   explicit GradientDescentOptimizer(const GradientDescentOptions& options);
-  explicit GradientDescentOptimizer(const Input& learning_rate) : GradientDescentOptimizer(GradientDescentOptions{.learning_rate = learning_rate}) {}
+  explicit GradientDescentOptimizer(const Input& learning_rate)
+      : GradientDescentOptimizer(GradientDescentOptions{.learning_rate = learning_rate}) {}
 
  protected:
   void prepare() override;
