@@ -1,0 +1,122 @@
+#pragma once
+// Saves and restores variables in TensorFlow's checkpoint format (V2), and whole graphs as MetaGraphDefs.
+//
+//   tf::train::Saver saver;                                         // all variables; last, so that it sees them
+//   std::string path = saver.save(session, "run/model.ckpt", {.global_step = 100});   // "run/model.ckpt-100"
+//   saver.restore(session, *tf::train::latest_checkpoint("run"));
+//
+// A checkpoint appears whole or not at all: its files take their names once all bytes are on disk, and the state file
+// `checkpoint` names it only then.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "millrace/session.h"
+#include "millrace/variables.h"
+
+namespace tensorflow {
+class MetaGraphDef;  // <millrace/protos.h>
+class SaverDef;
+}  // namespace tensorflow
+
+namespace millrace::train {
+
+struct SaverOptions {
+  std::optional<std::vector<Variable>> var_list = {};                  // all global variables and saveable objects
+  std::optional<std::map<std::string, Variable>> var_map = {};         // under these names instead of their own
+  bool reshape = false;                                                // restore into variables of another shape, as many elements
+  bool sharded = false;                                                // one file per device
+  int max_to_keep = 5;                                                 // 0: all
+  double keep_checkpoint_every_n_hours = 10000.0;                      // one kept for good in that time
+  std::string name = {};                                               // "save"
+  bool restore_sequentially = false;
+  bool pad_step_number = false;                                        // model.ckpt-00000100
+  bool save_relative_paths = false;                                    // in the state file
+  bool allow_empty = false;                                            // no variables: save and restore do nothing
+  std::string filename = "model";                                      // where save_op writes if nothing is fed
+};
+
+struct SaveOptions {
+  std::optional<int64_t> global_step = {};  // appended to the path: PREFIX-100
+  std::string latest_filename = "checkpoint";
+  std::string meta_graph_suffix = "meta";
+  bool write_meta_graph = true;
+  bool write_state = true;
+  bool strip_default_attrs = false;
+};
+
+class SaverImpl;
+
+// A handle: copies are the same saver.
+class Saver {
+ public:
+  // InvalidArgumentError (TF1's ValueError) if there is nothing to save.
+  explicit Saver(const SaverOptions& options = {});
+  // A saver whose operations are in the default graph already, as after import_meta_graph.
+  explicit Saver(const tensorflow::SaverDef& def);
+  explicit Saver(std::shared_ptr<SaverImpl> impl) : impl_(std::move(impl)) {}
+  explicit Saver(std::nullptr_t) {}  // no saver
+  explicit operator bool() const { return impl_ != nullptr; }
+
+  // Writes PREFIX.index, .data-*, .meta and the state file; returns PREFIX. What failed leaves earlier checkpoints whole.
+  std::string save(Session& session, const std::string& save_path, const SaveOptions& options = {});
+  // NotFoundError for a missing checkpoint or a variable that it lacks, DataLossError for a damaged one, InvalidArgumentError
+  // for another shape or dtype.
+  void restore(Session& session, const std::string& save_path);
+
+  // Oldest first. Restoring the list lets a new program go on deleting where the last one stopped.
+  std::vector<std::string> last_checkpoints() const;
+  void set_last_checkpoints_with_time(std::vector<std::pair<std::string, double>> checkpoints);
+  void recover_last_checkpoints(const std::vector<std::string>& checkpoint_paths);
+
+  tensorflow::SaverDef as_saver_def() const;
+  // Writes, or only returns, the graph with its collections.
+  tensorflow::MetaGraphDef export_meta_graph(const std::string& filename = {}, bool as_text = false) const;
+
+  operator CollectionItem() const;  // NOLINT: for GraphKeys::SAVERS
+  const std::shared_ptr<SaverImpl>& impl() const { return impl_; }
+
+ private:
+  std::shared_ptr<SaverImpl> impl_;
+};
+
+// --- the state of a directory
+
+struct CheckpointStateInfo {
+  std::string model_checkpoint_path;
+  std::vector<std::string> all_model_checkpoint_paths;  // oldest first
+};
+std::optional<CheckpointStateInfo> get_checkpoint_state(const std::string& checkpoint_dir, const std::string& latest_filename = "checkpoint");
+void update_checkpoint_state(const std::string& save_dir, const std::string& model_checkpoint_path,
+                             const std::vector<std::string>& all_model_checkpoint_paths = {}, const std::string& latest_filename = "checkpoint");
+// The newest checkpoint whose files are there; nothing if none.
+std::optional<std::string> latest_checkpoint(const std::string& checkpoint_dir, const std::string& latest_filename = "checkpoint");
+bool checkpoint_exists(const std::string& checkpoint_prefix);
+// Names with shapes, sorted by name.
+std::vector<std::pair<std::string, TensorShape>> list_variables(const std::string& checkpoint_dir_or_file);
+Tensor load_variable(const std::string& checkpoint_dir_or_file, const std::string& name);
+
+// --- graphs
+
+struct ExportMetaGraphOptions {
+  std::string filename = {};  // not written if empty
+  bool as_text = false;
+  bool clear_devices = false;
+  bool strip_default_attrs = false;
+};
+tensorflow::MetaGraphDef export_meta_graph(const ExportMetaGraphOptions& options = {});
+
+struct ImportMetaGraphOptions {
+  bool clear_devices = false;
+  std::string import_scope = {};
+};
+// Adds the graph of a .meta file (binary or text) and its collections to the default graph. The saver it names, or one over its
+// variables; no saver if there are none.
+Saver import_meta_graph(const std::string& filename, const ImportMetaGraphOptions& options = {});
+Saver import_meta_graph(const tensorflow::MetaGraphDef& meta_graph, const ImportMetaGraphOptions& options = {});
+
+}  // namespace millrace::train

@@ -1,0 +1,291 @@
+#include "millrace/train/saver.h"
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+#include <set>
+
+#include "absl/strings/str_format.h"
+#include "api/meta_graph.h"
+#include "api/op_builder.h"
+#include "api/saver_builder.h"
+#include "base/log.h"
+#include "checkpoint/bundle_reader.h"
+#include "checkpoint/checkpoint_state.h"
+#include "graph/graph_def.h"
+#include "io/durable_file.h"
+#include "tensorflow/core/protobuf/meta_graph.pb.h"
+#include "tensorflow/core/protobuf/saver.pb.h"
+
+namespace millrace::train {
+namespace {
+
+double now_seconds() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+std::map<std::string, Variable> variables_by_name(const SaverOptions& o) {
+  if (o.var_map) return *o.var_map;
+  std::map<std::string, Variable> by_name;
+  for (const Variable& v : o.var_list ? *o.var_list : global_variables()) {
+    if (!by_name.emplace(v.op().name(), v).second && o.var_list) {
+      raise(invalid_argument("At least two variables have the same name: ", v.op().name()));
+    }
+  }
+  return by_name;
+}
+
+}  // namespace
+
+class SaverImpl final : public CollectionObject {
+ public:
+  struct Kept {
+    std::string path;
+    double time;
+  };
+
+  std::string to_proto() const override { return def().SerializeAsString(); }
+
+  tensorflow::SaverDef def() const {
+    tensorflow::SaverDef d;
+    if (is_empty) return d;
+    d.set_filename_tensor_name(filename_tensor);
+    d.set_save_tensor_name(save_tensor);
+    d.set_restore_op_name(restore_op);
+    d.set_max_to_keep(options.max_to_keep);
+    d.set_sharded(options.sharded);
+    d.set_keep_checkpoint_every_n_hours(static_cast<float>(options.keep_checkpoint_every_n_hours));
+    d.set_version(tensorflow::SaverDef::V2);
+    return d;
+  }
+
+  // Appends the newest; gives what is now too old to stay.
+  std::vector<std::string> record(const std::string& path) {
+    const std::lock_guard lock(mutex);
+    std::erase_if(kept, [&](const Kept& k) { return k.path == path; });
+    kept.push_back({path, now_seconds()});
+    std::vector<std::string> old;
+    while (options.max_to_keep > 0 && kept.size() > static_cast<size_t>(options.max_to_keep)) {
+      const Kept oldest = kept.front();
+      kept.erase(kept.begin());
+      if (oldest.time > next_preserved) {
+        next_preserved += options.keep_checkpoint_every_n_hours * 3600;
+        continue;  // this one stays for good
+      }
+      old.push_back(oldest.path);
+    }
+    return old;
+  }
+
+  CheckpointState state() const {
+    const std::lock_guard lock(mutex);
+    CheckpointState s;
+    s.model_checkpoint_path = kept.back().path;
+    for (const Kept& k : kept) {
+      s.all_model_checkpoint_paths.push_back(k.path);
+      s.all_model_checkpoint_timestamps.push_back(k.time);
+    }
+    s.last_preserved_timestamp = next_preserved - options.keep_checkpoint_every_n_hours * 3600;
+    return s;
+  }
+
+  SaverOptions options;
+  bool is_empty = false;  // no variables, and that is allowed
+  std::string filename_tensor, save_tensor, restore_op;
+  mutable std::mutex mutex;
+  std::vector<Kept> kept;  // oldest first
+  double next_preserved = 0;
+};
+
+Saver::Saver(const SaverOptions& options) : impl_(std::make_shared<SaverImpl>()) {
+  impl_->options = options;
+  impl_->next_preserved = now_seconds() + options.keep_checkpoint_every_n_hours * 3600;
+  const std::map<std::string, Variable> variables = variables_by_name(options);
+  if (variables.empty()) {
+    if (!options.allow_empty) raise(invalid_argument("No variables to save"));
+    impl_->is_empty = true;
+    return;
+  }
+  const SaverOps ops = build_saver_ops(variables, options);
+  impl_->filename_tensor = ops.filename.name();
+  impl_->save_tensor = ops.save.name();
+  impl_->restore_op = ops.restore.name();
+}
+
+Saver::Saver(const tensorflow::SaverDef& def) : impl_(std::make_shared<SaverImpl>()) {
+  if (def.version() == tensorflow::SaverDef::V1) {
+    raise(unimplemented("the saver writes checkpoints of format V1, which are not supported; make a new tf::train::Saver"));
+  }
+  impl_->options.max_to_keep = def.max_to_keep();
+  impl_->options.sharded = def.sharded();
+  impl_->options.keep_checkpoint_every_n_hours = def.keep_checkpoint_every_n_hours();
+  impl_->next_preserved = now_seconds() + impl_->options.keep_checkpoint_every_n_hours * 3600;
+  impl_->filename_tensor = def.filename_tensor_name();
+  impl_->save_tensor = def.save_tensor_name();
+  impl_->restore_op = def.restore_op_name();
+  impl_->is_empty = def.save_tensor_name().empty();
+}
+
+std::string Saver::save(Session& session, const std::string& save_path, const SaveOptions& o) {
+  if (save_path.empty()) raise(invalid_argument("Saver::save: save_path must not be empty"));
+  if (o.latest_filename.find('/') != std::string::npos) {
+    raise(invalid_argument("Saver::save: latest_filename must not contain a path: ", o.latest_filename));
+  }
+  std::string prefix = save_path;
+  if (o.global_step) {
+    prefix = impl_->options.pad_step_number ? absl::StrFormat("%s-%08d", save_path, *o.global_step) : str_cat(save_path, "-", *o.global_step);
+  } else if (save_path == o.latest_filename || std::string(file_name_of(save_path)) == o.latest_filename) {
+    raise(invalid_argument("'latest_filename' collides with 'save_path': '", o.latest_filename, "' and '", save_path, "'"));
+  }
+  if (impl_->is_empty) return {};
+  const Graph graph = session.graph();
+  try {
+    session.run(graph.get_tensor_by_name(impl_->save_tensor), {{graph.get_tensor_by_name(impl_->filename_tensor), Tensor(prefix)}});
+  } catch (const errors::NotFoundError& e) {
+    const std::string parent(directory_of(save_path));
+    FileSystem* files = value_or_raise(file_system_for(save_path));
+    if (!parent.empty() && !files->is_directory(parent)) {
+      raise(invalid_argument("Parent directory of ", save_path, " doesn't exist, can't save."));
+    }
+    throw;
+  }
+  if (o.write_meta_graph) {
+    tensorflow::MetaGraphDef meta;
+    to_meta_graph(graph, {.strip_default_attrs = o.strip_default_attrs}, &meta);
+    *meta.mutable_saver_def() = impl_->def();
+    raise_if_error(write_file_durably(prefix + "." + o.meta_graph_suffix, deterministic_bytes(meta)));
+  }
+  if (o.write_state) {
+    const std::vector<std::string> old = impl_->record(prefix);
+    raise_if_error(update_checkpoint_state(std::string(directory_of(save_path)), impl_->state(),
+                                           {.latest_filename = o.latest_filename, .save_relative_paths = impl_->options.save_relative_paths}));
+    for (const std::string& path : old) {
+      if (const absl::Status s = remove_checkpoint(path); !s.ok()) log_warning("cannot delete the old checkpoint ", path, ": ", to_std(s.message()));
+    }
+  }
+  return prefix;
+}
+
+void Saver::restore(Session& session, const std::string& save_path) {
+  if (impl_->is_empty) return;
+  if (save_path.empty()) raise(invalid_argument("Can't load save_path when it is empty."));
+  if (!millrace::checkpoint_exists(save_path)) raise(invalid_argument("The passed save_path is not a valid checkpoint: ", save_path));
+  log_info("Restoring parameters from ", save_path);
+  const Graph graph = session.graph();
+  session.run(graph.get_operation_by_name(impl_->restore_op), {{graph.get_tensor_by_name(impl_->filename_tensor), Tensor(save_path)}});
+}
+
+std::vector<std::string> Saver::last_checkpoints() const {
+  const std::lock_guard lock(impl_->mutex);
+  std::vector<std::string> paths;
+  for (const SaverImpl::Kept& k : impl_->kept) paths.push_back(k.path);
+  return paths;
+}
+
+void Saver::set_last_checkpoints_with_time(std::vector<std::pair<std::string, double>> checkpoints) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->kept.clear();
+  for (auto& [path, time] : checkpoints) impl_->kept.push_back({std::move(path), time});
+}
+
+void Saver::recover_last_checkpoints(const std::vector<std::string>& checkpoint_paths) {
+  std::vector<std::pair<std::string, double>> found;
+  for (const std::string& path : checkpoint_paths) {
+    if (!millrace::checkpoint_exists(path)) continue;
+    FileSystem* files = value_or_raise(file_system_for(path));
+    const auto stat = files->stat(bundle_index_path(path));
+    found.emplace_back(path, stat.ok() ? now_seconds() : 0);
+  }
+  set_last_checkpoints_with_time(std::move(found));
+}
+
+tensorflow::SaverDef Saver::as_saver_def() const { return impl_->def(); }
+
+tensorflow::MetaGraphDef Saver::export_meta_graph(const std::string& filename, bool as_text) const {
+  tensorflow::MetaGraphDef meta;
+  to_meta_graph(get_default_graph(), {}, &meta);
+  *meta.mutable_saver_def() = impl_->def();
+  if (!filename.empty()) raise_if_error(write_file_durably(filename, as_text ? text_proto(meta) : deterministic_bytes(meta)));
+  return meta;
+}
+
+Saver::operator CollectionItem() const { return std::static_pointer_cast<CollectionObject>(impl_); }
+
+// --- the state of a directory
+
+std::optional<CheckpointStateInfo> get_checkpoint_state(const std::string& checkpoint_dir, const std::string& latest_filename) {
+  const std::optional<CheckpointState> state = value_or_raise(millrace::get_checkpoint_state(checkpoint_dir, latest_filename));
+  if (!state) return std::nullopt;
+  return CheckpointStateInfo{state->model_checkpoint_path, state->all_model_checkpoint_paths};
+}
+
+void update_checkpoint_state(const std::string& save_dir, const std::string& model_checkpoint_path,
+                             const std::vector<std::string>& all_model_checkpoint_paths, const std::string& latest_filename) {
+  CheckpointState state;
+  state.model_checkpoint_path = model_checkpoint_path;
+  state.all_model_checkpoint_paths = all_model_checkpoint_paths;
+  raise_if_error(millrace::update_checkpoint_state(save_dir, std::move(state), {.latest_filename = latest_filename}));
+}
+
+std::optional<std::string> latest_checkpoint(const std::string& checkpoint_dir, const std::string& latest_filename) {
+  return millrace::latest_checkpoint(checkpoint_dir, latest_filename);
+}
+
+bool checkpoint_exists(const std::string& checkpoint_prefix) { return millrace::checkpoint_exists(checkpoint_prefix); }
+
+namespace {
+
+std::unique_ptr<BundleReader> open_checkpoint(const std::string& dir_or_file) {
+  FileSystem* files = value_or_raise(file_system_for(dir_or_file));
+  std::string prefix = dir_or_file;
+  if (files->is_directory(dir_or_file)) {
+    const std::optional<std::string> latest = millrace::latest_checkpoint(dir_or_file);
+    if (!latest) raise(invalid_argument("Couldn't find 'checkpoint' file or checkpoints in given directory ", dir_or_file));
+    prefix = *latest;
+  }
+  return value_or_raise(BundleReader::open(prefix));
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, TensorShape>> list_variables(const std::string& checkpoint_dir_or_file) {
+  const std::unique_ptr<BundleReader> reader = open_checkpoint(checkpoint_dir_or_file);
+  std::vector<std::pair<std::string, TensorShape>> result;
+  for (const std::string& key : reader->keys()) result.emplace_back(key, value_or_raise(reader->entry(key)).shape);
+  return result;
+}
+
+Tensor load_variable(const std::string& checkpoint_dir_or_file, const std::string& name) {
+  const std::string key = name.ends_with(":0") ? name.substr(0, name.size() - 2) : name;
+  return value_or_raise(open_checkpoint(checkpoint_dir_or_file)->read(key));
+}
+
+// --- graphs
+
+tensorflow::MetaGraphDef export_meta_graph(const ExportMetaGraphOptions& o) {
+  tensorflow::MetaGraphDef meta;
+  to_meta_graph(get_default_graph(), {.clear_devices = o.clear_devices, .strip_default_attrs = o.strip_default_attrs}, &meta);
+  if (!o.filename.empty()) raise_if_error(write_file_durably(o.filename, o.as_text ? text_proto(meta) : deterministic_bytes(meta)));
+  return meta;
+}
+
+Saver import_meta_graph(const std::string& filename, const ImportMetaGraphOptions& o) {
+  tensorflow::MetaGraphDef meta;
+  raise_if_error(parse_proto(value_or_raise(read_file(filename)), &meta, filename));
+  return import_meta_graph(meta, o);
+}
+
+Saver import_meta_graph(const tensorflow::MetaGraphDef& meta, const ImportMetaGraphOptions& o) {
+  from_meta_graph(meta, o.clear_devices, o.import_scope);
+  if (meta.has_saver_def()) {
+    tensorflow::SaverDef def = meta.saver_def();
+    if (!o.import_scope.empty()) {
+      const std::string prefix = o.import_scope + "/";
+      def.set_filename_tensor_name(prefix + def.filename_tensor_name());
+      def.set_save_tensor_name(prefix + def.save_tensor_name());
+      def.set_restore_op_name(prefix + def.restore_op_name());
+    }
+    return Saver(def);
+  }
+  return global_variables(o.import_scope).empty() ? Saver(nullptr) : Saver();
+}
+
+}  // namespace millrace::train

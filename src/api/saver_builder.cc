@@ -1,0 +1,133 @@
+#include "api/saver_builder.h"
+
+#include "api/op_builder.h"
+#include "millrace/array_ops.h"
+
+namespace millrace::train {
+namespace {
+
+struct Saveable {
+  std::string name;
+  std::string slice_spec;  // "" unless the variable is part of a partitioned one
+  Variable variable;
+};
+
+Tensor strings(const std::vector<Saveable>& saveables, std::string Saveable::*member) {
+  std::vector<std::string> values;
+  for (const Saveable& s : saveables) values.push_back(s.*member);
+  return Tensor(TensorShape({static_cast<int64_t>(values.size())}), values);
+}
+
+// What a save reads of the variable: the reference, or the read that came with a resource variable.
+Output saved_tensor(const Variable& v) { return v.is_resource() ? v.value() : v.ref(); }
+
+Output with_dependencies(const std::vector<Operation>& dependencies, const Output& output) {
+  const name_scope scope("control_dependency");
+  const colocate_with colocated(output);
+  const control_dependencies after(dependencies);
+  return identity(output, {.name = scope.name()});
+}
+
+Output add_save_ops(const Output& filename, const std::vector<Saveable>& saveables) {
+  std::vector<Output> tensors;
+  for (const Saveable& s : saveables) tensors.push_back(saved_tensor(s.variable));
+  const Operation save = create_op("SaveV2", {filename, strings(saveables, &Saveable::name), strings(saveables, &Saveable::slice_spec), tensors});
+  return with_dependencies({save}, filename);
+}
+
+Operation assign_restored(const Saveable& s, Output restored, const SaverOptions& o) {
+  const Variable& v = s.variable;
+  if (o.reshape) {
+    const PartialTensorShape shape = v.shape();
+    Input dims;
+    if (shape.is_fully_defined()) {
+      std::vector<int32_t> sizes(shape.dims().begin(), shape.dims().end());
+      dims = Tensor(TensorShape({static_cast<int64_t>(sizes.size())}), sizes);
+    } else {
+      dims = shape_tensor(v);
+    }
+    restored = reshape(restored, dims);
+  }
+  if (v.is_resource()) return create_op("AssignVariableOp", {v.ref(), identity(restored)});
+  const colocate_with colocated(v.op());
+  return create_op("Assign", {v.ref(), restored}, {{"validate_shape", !o.reshape && v.shape().is_fully_defined()}, {"use_locking", true}});
+}
+
+std::vector<Operation> add_assigns(const Output& filename, const std::vector<Saveable>& saveables, const SaverOptions& o, bool on_cpu) {
+  std::vector<DataType> dtypes;
+  for (const Saveable& s : saveables) dtypes.push_back(base_dtype(s.variable.dtype()));
+  std::vector<Output> restored;
+  {
+    std::optional<device> cpu;
+    if (on_cpu) cpu.emplace("/device:CPU:0");
+    restored = outputs_of(create_op("RestoreV2", {filename, strings(saveables, &Saveable::name), strings(saveables, &Saveable::slice_spec)}, {{"dtypes", dtypes}}));
+  }
+  std::vector<Operation> assigns;
+  for (size_t i = 0; i < saveables.size(); ++i) {
+    std::optional<control_dependencies> previous;
+    if (o.restore_sequentially && !assigns.empty()) previous.emplace(std::vector<Operation>{assigns.back()});
+    assigns.push_back(assign_restored(saveables[i], restored[i], o));
+  }
+  return assigns;
+}
+
+Operation all_of(const std::vector<Operation>& ops, std::string_view name) {
+  const control_dependencies after(ops);
+  return no_op({.name = name});
+}
+
+// Every shard goes to a temporary place first; merging them is what makes the checkpoint appear. One shard: all variables of
+// this process are on its CPU.
+Output add_sharded_save_ops(const Output& prefix, const std::vector<Saveable>& saveables) {
+  Output temporary_prefix;
+  {
+    const device any_cpu("CPU");
+    const Output is_s3 = create_output("StaticRegexFullMatch", {prefix}, {{"pattern", "^s3://.*"}});
+    const Output in_place = constant(".part"), beside = constant("_temp/part");
+    temporary_prefix = create_output("StringJoin", {std::vector<Output>{prefix, where(is_s3, in_place, beside)}});
+  }
+  const Output num_shards = constant(1, {.name = "num_shards"});
+  const device cpu("/device:CPU:0");
+  Output shard_name;
+  {
+    const name_scope scope("ShardedFilename");
+    const Output shard = constant(0, {.name = "shard"});
+    shard_name = create_output("ShardedFilename", {temporary_prefix, shard, num_shards}, {}, scope.name());
+  }
+  const Output saved = add_save_ops(shard_name, saveables);
+  const control_dependencies after({saved.op()});
+  Operation merged;
+  {
+    const name_scope scope("MergeV2Checkpoints");
+    const Output prefixes = create_output("Pack", {std::vector<Output>{shard_name}}, {{"axis", 0}}, "checkpoint_prefixes");
+    merged = create_op("MergeV2Checkpoints", {prefixes, prefix}, {{"delete_old_dirs", true}}, scope.name());
+  }
+  const control_dependencies then({merged});
+  return identity(prefix);
+}
+
+}  // namespace
+
+SaverOps build_saver_ops(const std::map<std::string, Variable>& variables, const SaverOptions& o) {
+  std::vector<Saveable> saveables;
+  for (const auto& [name, variable] : variables) saveables.push_back({name, "", variable});
+  const name_scope scope(o.name.empty() ? "save" : o.name);
+  SaverOps ops;
+  {
+    const name_scope filename_scope("filename");
+    const Output input = constant(o.filename, {.name = "input"});
+    ops.filename = create_output("PlaceholderWithDefault", {input}, {{"shape", PartialTensorShape::scalar()}}, filename_scope.name());
+  }
+  ops.filename = create_output("PlaceholderWithDefault", {ops.filename}, {{"shape", PartialTensorShape::scalar()}}, "Const");
+  if (!o.sharded) {
+    ops.save = add_save_ops(ops.filename, saveables);
+    ops.restore = all_of(add_assigns(ops.filename, saveables, o, false), "restore_all");
+    return ops;
+  }
+  ops.save = add_sharded_save_ops(ops.filename, saveables);
+  const Operation shard = all_of(add_assigns(ops.filename, saveables, o, true), "restore_shard");
+  ops.restore = all_of({shard}, "restore_all");
+  return ops;
+}
+
+}  // namespace millrace::train
