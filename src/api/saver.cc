@@ -209,6 +209,8 @@ tensorflow::MetaGraphDef Saver::export_meta_graph(const std::string& filename, b
 
 Saver::operator CollectionItem() const { return std::static_pointer_cast<CollectionObject>(impl_); }
 
+Saver saver_of(const std::shared_ptr<CollectionObject>& object) { return Saver(std::dynamic_pointer_cast<SaverImpl>(object)); }
+
 // --- the state of a directory
 
 std::optional<CheckpointStateInfo> get_checkpoint_state(const std::string& checkpoint_dir, const std::string& latest_filename) {

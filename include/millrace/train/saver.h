@@ -78,11 +78,15 @@ class Saver {
   tensorflow::MetaGraphDef export_meta_graph(const std::string& filename = {}, bool as_text = false) const;
 
   operator CollectionItem() const;  // NOLINT: for GraphKeys::SAVERS
+
   const std::shared_ptr<SaverImpl>& impl() const { return impl_; }
 
  private:
   std::shared_ptr<SaverImpl> impl_;
 };
+
+// The saver that a collection holds; none if the object is something else.
+Saver saver_of(const std::shared_ptr<CollectionObject>& object);
 
 // --- the state of a directory
 
