@@ -20,6 +20,11 @@ const Registry& all_ops() {
     register_gather(*r);
     register_identity(*r);
     register_pad(*r);
+    register_dataset_functions(*r);
+    register_dataset_sources(*r);
+    register_dataset_transforms(*r);
+    register_identity(*r);
+    register_iterator(*r);
     register_range(*r);
     register_reduction(*r);
     register_select(*r);

@@ -1,0 +1,24 @@
+#pragma once
+// Datasets of the contents of files, one after another. Files are opened when their turn comes.
+
+#include "data/dataset.h"
+
+namespace millrace {
+
+// Compression is "", "ZLIB" or "GZIP".
+struct FileOptions {
+  std::vector<std::string> files = {};
+  std::string compression = {};
+  int64_t buffer_bytes = 0;                // 0 or less: our choice
+  std::vector<int64_t> byte_offsets = {};  // where to start in each file; none: at the beginning
+};
+
+DatasetPtr tf_record_dataset(FileOptions options);
+DatasetPtr text_line_dataset(FileOptions options);
+
+struct FixedLengthOptions {
+  int64_t record_bytes = 0, header_bytes = 0, footer_bytes = 0;
+};
+absl::StatusOr<DatasetPtr> fixed_length_record_dataset(FileOptions options, FixedLengthOptions record);
+
+}  // namespace millrace
