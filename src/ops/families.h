@@ -6,45 +6,38 @@ namespace millrace {
 
 class Registry;
 
+void register_activation(Registry& registry);
 void register_aggregate(Registry& registry);
 void register_argmax(Registry& registry);
+void register_bias(Registry& registry);
 void register_binary_math(Registry& registry);
 void register_cast(Registry& registry);
 void register_comparison(Registry& registry);
-void register_activation(Registry& registry);
-void register_bias(Registry& registry);
 void register_concat(Registry& registry);
 void register_constant(Registry& registry);
 void register_cross_entropy(Registry& registry);
-void register_gather(Registry& registry);
-void register_identity(Registry& registry);
-void register_pad(Registry& registry);
 void register_dataset_functions(Registry& registry);
 void register_dataset_sources(Registry& registry);
 void register_dataset_transforms(Registry& registry);
+void register_gather(Registry& registry);
 void register_identity(Registry& registry);
 void register_iterator(Registry& registry);
+void register_matmul(Registry& registry);
+void register_pad(Registry& registry);
+void register_random(Registry& registry);
 void register_range(Registry& registry);
 void register_reduction(Registry& registry);
-void register_select(Registry& registry);
-void register_matmul(Registry& registry);
-void register_random(Registry& registry);
 void register_resource_variable(Registry& registry);
-void register_shape_ops(Registry& registry);
-void register_slice(Registry& registry);
-void register_softmax(Registry& registry);
-void register_training(Registry& registry);
-void register_transpose(Registry& registry);
-void register_unary_math(Registry& registry);
-void register_variable(Registry& registry);
-void register_pad(Registry& registry);
 void register_reverse(Registry& registry);
 void register_select(Registry& registry);
 void register_shape_ops(Registry& registry);
 void register_slice(Registry& registry);
+void register_softmax(Registry& registry);
 void register_tile(Registry& registry);
+void register_training(Registry& registry);
 void register_transpose(Registry& registry);
 void register_unary_math(Registry& registry);
+void register_variable(Registry& registry);
 void register_where(Registry& registry);
 
 }  // namespace millrace
