@@ -109,6 +109,7 @@ class Resolver {
   }
   std::vector<Output> take_inputs() { return std::move(inputs_); }
   AttrMap take_attrs() { return std::move(attrs_); }
+  std::vector<Node*> take_refs() { return std::move(refs_); }
 
  private:
   // The dtype that argument i's single type must have, as far as attributes or symbolic arguments tell.
@@ -167,6 +168,8 @@ class Resolver {
       attrs_.insert_or_assign(arg.number_attr, AttrValue(static_cast<int64_t>(converted.size())));
     MR_RETURN_IF_ERROR(arg.type_list_attr.empty() ? set_type(arg, converted) : set_type_list(arg, converted));
     inputs_.insert(inputs_.end(), converted.begin(), converted.end());
+    if (arg.is_ref)
+      for (const Output& output : converted) refs_.push_back(output.node());
     return absl::OkStatus();
   }
 
@@ -221,6 +224,7 @@ class Resolver {
   AttrMap attrs_;
   std::map<std::string, std::string> given_by_;  // type attribute -> the argument that set it
   std::vector<Output> inputs_;
+  std::vector<Node*> refs_;  // the nodes of arguments taken by reference
 };
 
 absl::Status apply_colocation(GraphImpl& graph, Node* node) {
@@ -336,6 +340,7 @@ absl::StatusOr<Node*> make_op(GraphImpl& graph, const OpRequest& request) {
   NodeSpec spec;
   spec.type = request.type;
   spec.source = request.source;
+  std::vector<Node*> refs;
   {
     // Literals become constants below the node's own name: "add", "add/y".
     const NameScope scope(graph, request.name.empty() ? request.type : request.name);
@@ -347,8 +352,13 @@ absl::StatusOr<Node*> make_op(GraphImpl& graph, const OpRequest& request) {
           {scope.name().substr(0, scope.name().size() - (scope.name().empty() ? 0 : 1)), spec.type, "", spec.source});
     spec.inputs = resolver.take_inputs();
     spec.attrs = resolver.take_attrs();
+    refs = resolver.take_refs();
     MR_ASSIGN_OR_RETURN(spec.name, final_name(graph, scope.name()));
   }
+  // An op stands where the variables that it takes by reference stand.
+  if (refs.empty()) return add_in_scopes(graph, std::move(spec));
+  const ScopesGuard guard(graph);
+  for (Node* ref : refs) push_colocation(graph, ref, false);
   return add_in_scopes(graph, std::move(spec));
 }
 
