@@ -113,6 +113,14 @@ class Tensor {
   bool owns_buffer_alone() const { return buffer_ != nullptr && buffer_->is_unique(); }
   Buffer* buffer() const { return buffer_; }
 
+  // No value again. Cheaper than assigning an empty tensor.
+  void reset() {
+    if (buffer_) std::exchange(buffer_, nullptr)->unref();
+    dtype_ = DataType::kInvalid;
+    data_ = nullptr;
+    shape_ = TensorShape();
+  }
+
   void swap(Tensor& other) noexcept {
     std::swap(dtype_, other.dtype_);
     std::swap(shape_, other.shape_);

@@ -1,32 +1,14 @@
 #pragma once
-// Devices by name: "/job:localhost/replica:0/task:0/device:CPU:0" and partial ones that users write ("/cpu:0", "/gpu:*",
-// "/job:ps/task:1").
+// The devices of a process, and how the names that users write select among them.
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
+#include "graph/device_name.h"
 
 namespace millrace {
-
-// What a device string says; parts that it leaves out match anything.
-struct DeviceName {
-  std::optional<std::string> job;
-  std::optional<int> replica;
-  std::optional<int> task;
-  std::optional<std::string> type;  // "CPU", "GPU": upper case for these two
-  std::optional<int> id;
-
-  // InvalidArgument "Malformed device specification 'X'".
-  static absl::StatusOr<DeviceName> parse(std::string_view text);
-  std::string to_string() const;
-  bool matches(const DeviceName& full) const;
-  // Takes over the parts that only `other` says. InvalidArgument where both say different things; with `soft`, type and id
-  // give way instead.
-  absl::Status merge(const DeviceName& other, bool soft);
-};
 
 struct Device {
   std::string name;  // full
@@ -34,7 +16,14 @@ struct Device {
   std::string type;  // "CPU"
 };
 
-// The devices of this process: CPU:0 .. CPU:n-1 under `job`.
+// CPU:0 .. CPU:n-1 under `job`.
 std::vector<Device> local_devices(int num_cpus, std::string_view job = "localhost", int task = 0);
+
+// True if all that `wanted` says holds for `full`.
+bool device_matches(const DeviceName& wanted, const DeviceName& full);
+
+// Takes over the parts that only `other` says. InvalidArgument where both say different things; with `soft`, type and number
+// give way instead.
+absl::Status merge_wishes(DeviceName* into, const DeviceName& other, bool soft);
 
 }  // namespace millrace

@@ -23,7 +23,7 @@ class Groups {
   absl::Status join(int a, int b, bool soft) {
     a = root(a), b = root(b);
     if (a == b) return absl::OkStatus();
-    MR_RETURN_IF_ERROR(wanted_[static_cast<size_t>(a)].merge(wanted_[static_cast<size_t>(b)], soft));
+    MR_RETURN_IF_ERROR(merge_wishes(&wanted_[static_cast<size_t>(a)], wanted_[static_cast<size_t>(b)], soft));
     parent_[static_cast<size_t>(b)] = a;
     return absl::OkStatus();
   }
@@ -70,7 +70,7 @@ class Placer {
       const PlanNode& node = plan_.nodes[i];
       by_name_[node.name] = static_cast<int>(i);
       if (!node.state) continue;
-      absl::StatusOr<DeviceName> name = DeviceName::parse(node.info().device);
+      absl::StatusOr<DeviceName> name = parse_device(node.info().device);
       if (!name.ok()) return annotate(name.status(), str_cat("node '", node.name, "'"));
       groups_.wanted(static_cast<int>(i)) = *std::move(name);
     }
@@ -113,7 +113,7 @@ class Placer {
     const DeviceName& wanted = groups_.wanted(index);
     const Device* fits = nullptr;
     for (const Device& device : runtime_.devices()) {
-      if (!wanted.matches(device.parsed)) continue;
+      if (!device_matches(wanted, device.parsed)) continue;
       fits = &device;
       break;
     }
@@ -123,7 +123,7 @@ class Placer {
       loose.type.reset();
       loose.id.reset();
       for (const Device& device : runtime_.devices()) {
-        if (loose.matches(device.parsed)) {
+        if (device_matches(loose, device.parsed)) {
           fits = &device;
           break;
         }

@@ -26,7 +26,6 @@ class Step;
 // What a run may bring with it.
 struct RunContext {
   CancellationScope* cancellation = nullptr;  // never null when a program runs; outlives the run
-  bool watch_cancellation = false;            // look at it between ops, as something may cancel a step that never waits
   StepStatsCollector* stats = nullptr;        // null unless traced
 };
 
@@ -47,6 +46,7 @@ class Program : public std::enable_shared_from_this<Program> {
   Runtime& runtime() const { return runtime_; }
   // The nodes as they run, after all passes: for RunMetadata and tests.
   const Plan& plan() const { return plan_; }
+  std::vector<NodeDef> node_defs() const;  // the same as data
 
   // Runs on the calling thread until finished. Feeds are moved from where `take_feeds`. `fetched` is resized.
   absl::Status run(std::span<Tensor> feeds, bool take_feeds, const RunContext& context, std::vector<Tensor>* fetched);
@@ -121,7 +121,7 @@ class Program : public std::enable_shared_from_this<Program> {
 
   absl::Status check_feeds(std::span<const Tensor> feeds) const;
   absl::Status walk(Step& step, const RunContext& context);
-  template <bool kWatched> absl::Status walk_ops(Step& step, const RunContext& context, const Op** current);
+  template <bool kTraced> absl::Status walk_ops(Step& step, const RunContext& context, const Op** current);
   std::unique_ptr<Step> take_step();
   void give_back(std::unique_ptr<Step> step);
 

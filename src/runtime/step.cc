@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <new>
+#include <thread>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
 
 #include "base/errors.h"
+#include "kernels/parallel.h"
 #include "op/shape_context.h"
 
 namespace millrace {
@@ -125,6 +124,21 @@ absl::Status missing_output(const NodeState& state, size_t output) {
   return internal_error("Missing ", output, "-th output from {{node ", state.info.name, "}}");
 }
 
+void record_node(const NodeState& state, int64_t start, std::span<const InputValue> outputs, StepStatsCollector* stats) {
+  NodeStats node;
+  node.node_name = state.info.name;
+  node.label = str_cat(state.info.name, " = ", state.info.op, "()");
+  node.device = state.info.device;
+  node.scheduled_nanos = node.start_nanos = start;
+  node.end_nanos = wall_nanos();
+  node.thread = static_cast<uint32_t>(std::hash<std::thread::id>()(std::this_thread::get_id()));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Tensor& t = outputs[i].tensor;
+    if (t.has_value()) node.outputs.push_back({static_cast<int>(i), t.dtype(), t.shape(), static_cast<int64_t>(t.byte_size())});
+  }
+  stats->add(std::move(node));
+}
+
 absl::Status exception_status() {
   try {
     throw;
@@ -152,23 +166,19 @@ ComputeGuard::ComputeGuard(const RuntimeOptions& options) {
     _mm_setcsr(csr_ | kFlushToZero | kDenormalsAreZero);
   }
 #endif
-#if defined(_OPENMP)
   if (const int wanted = options.intra_op_parallelism_threads; wanted > 0) {
-    if (const int now = omp_get_max_threads(); now != wanted) {
+    if (const int now = intra_op_threads(); now != wanted) {
       threads_before_ = now;
-      omp_set_num_threads(wanted);
+      set_intra_op_threads(wanted);
     }
   }
-#endif
 }
 
 ComputeGuard::~ComputeGuard() {
 #if defined(__x86_64__)
   _mm_setcsr(csr_);
 #endif
-#if defined(_OPENMP)
-  if (threads_before_ > 0) omp_set_num_threads(threads_before_);
-#endif
+  if (threads_before_ > 0) set_intra_op_threads(threads_before_);
 }
 
 }  // namespace millrace

@@ -56,6 +56,7 @@ absl::Status check_contract(const Program::Op& op, std::span<const InputValue> i
 // Adds the node, its inputs and source line to an error of its kernel.
 absl::Status node_error(const NodeState& state, std::span<const InputValue> inputs, const absl::Status& status);
 absl::Status missing_output(const NodeState& state, size_t output);
+void record_node(const NodeState& state, int64_t start, std::span<const InputValue> outputs, StepStatsCollector* stats);
 // The exception in flight as a status; only in a catch block.
 absl::Status exception_status();
 

@@ -14,32 +14,16 @@ void clear(InputValue& value) {
 
 bool has_value(const InputValue& value) { return value.tensor.has_value() || value.variable != nullptr; }
 
-void record(const Program::Op& op, int64_t start, std::span<const InputValue> outputs, StepStatsCollector* stats) {
-  NodeStats node;
-  node.node_name = op.state->info.name;
-  node.label = str_cat(node.node_name, " = ", op.state->info.op, "()");
-  node.device = op.state->info.device;
-  node.scheduled_nanos = node.start_nanos = start;
-  node.end_nanos = wall_nanos();
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const Tensor& t = outputs[i].tensor;
-    if (t.has_value()) node.outputs.push_back({static_cast<int>(i), t.dtype(), t.shape(), static_cast<int64_t>(t.byte_size())});
-  }
-  stats->add(std::move(node));
-}
-
 }  // namespace
 
-template <bool kWatched>
+template <bool kTraced>
 absl::Status Program::walk_ops(Step& step, const RunContext& context, const Op** current) {
   InputValue* const slots = step.slots.data();
   InputValue* const scratch = step.scratch.data();
   for (size_t i = 0; i < ops_.size(); ++i) {
     const Op& op = ops_[i];
     *current = &op;
-    if constexpr (kWatched) {
-      if (context.cancellation->is_cancelled()) return context.cancellation->status();
-    }
+    if (context.cancellation->is_cancelled()) [[unlikely]] return context.cancellation->status();
     if (op.deref_begin != op.deref_end) {
       MR_RETURN_IF_ERROR(dereference({derefs_.data() + op.deref_begin, op.deref_end - op.deref_begin}, slots));
     }
@@ -51,13 +35,9 @@ absl::Status Program::walk_ops(Step& step, const RunContext& context, const Op**
     const std::span<InputValue> outputs(op.direct_slot >= 0 ? slots + op.direct_slot : scratch, op.num_outputs);
     KernelContext kernel_context(op.state->info, inputs, outputs, &step);
     int64_t start = 0;
-    if constexpr (kWatched) {
-      if (context.stats) start = wall_nanos();
-    }
+    if constexpr (kTraced) start = wall_nanos();
     MR_RETURN_IF_ERROR(op.kernel->compute(kernel_context));
-    if constexpr (kWatched) {
-      if (context.stats) record(op, start, outputs, context.stats);
-    }
+    if constexpr (kTraced) record_node(*op.state, start, outputs, context.stats);
     for (size_t o = 0; o < outputs.size(); ++o) {
       if (!has_value(outputs[o])) [[unlikely]] return missing_output(*op.state, o);
     }
@@ -82,8 +62,7 @@ absl::Status Program::walk(Step& step, const RunContext& context) {
   const Op* current = nullptr;
   absl::Status status;
   try {
-    status = context.watch_cancellation || context.stats ? walk_ops<true>(step, context, &current)
-                                                         : walk_ops<false>(step, context, &current);
+    status = context.stats ? walk_ops<true>(step, context, &current) : walk_ops<false>(step, context, &current);
   } catch (...) {
     status = exception_status();
   }

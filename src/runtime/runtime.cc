@@ -1,0 +1,163 @@
+#include "runtime/runtime.h"
+
+#include <condition_variable>
+#include <thread>
+
+#include "base/thread_pool.h"
+#include "runtime/program.h"
+#include "runtime/step.h"
+
+namespace millrace {
+namespace {
+
+// The process's compute threads, for branches side by side and for steps that go on after an asynchronous kernel. They live
+// as long as the process.
+ThreadPool& compute_pool() {
+  static ThreadPool* const pool = new ThreadPool("compute", static_cast<int>(std::max(2u, std::thread::hardware_concurrency())));
+  return *pool;
+}
+
+}  // namespace
+
+// A function made ready: its body compiled. Owned by the runtime, until that is shut down.
+struct Runtime::Function {
+  FunctionRef ref;
+  FunctionBody body;
+  NodeStates states;
+  std::once_flag once;
+  absl::Status status;
+  std::shared_ptr<Program> program;
+};
+
+// What instantiate() hands out.
+class FunctionHandle final : public CallableFunction {
+ public:
+  FunctionHandle(std::shared_ptr<Runtime> runtime, const std::shared_ptr<Runtime::Function>& function)
+      : runtime_(std::move(runtime)), function_(function), input_types_(function->body.arg_types),
+        output_types_(function->body.ret_types), stateless_(!function->body.is_stateful) {}
+
+  const std::vector<DataType>& input_types() const override { return input_types_; }
+  const std::vector<DataType>& output_types() const override { return output_types_; }
+  bool is_stateless() const override { return stateless_; }
+
+  void run(std::vector<Tensor> args, CancellationScope* cancellation, Done done) override {
+    std::shared_ptr<Program> program;
+    if (absl::Status status = ready(&program); !status.ok()) {
+      done(std::move(status), {});
+      return;
+    }
+    program->run_async(std::move(args), {.cancellation = cancellation ? cancellation : runtime_->scope()},
+                       [runtime = runtime_, done = std::move(done)](absl::Status status, std::vector<Tensor> results) {
+                         done(std::move(status), std::move(results));
+                       });
+  }
+
+  absl::StatusOr<std::vector<Tensor>> run_sync(std::vector<Tensor> args, CancellationScope* cancellation) override {
+    std::shared_ptr<Program> program;
+    MR_RETURN_IF_ERROR(ready(&program));
+    const RunContext context{.cancellation = cancellation ? cancellation : runtime_->scope()};
+    std::vector<Tensor> results;
+    MR_RETURN_IF_ERROR(program->run(args, /*take_feeds=*/true, context, &results));
+    return results;
+  }
+
+ private:
+  // Compiles on the first call, so that recursive functions can be instantiated.
+  absl::Status ready(std::shared_ptr<Program>* program) {
+    const std::shared_ptr<Runtime::Function> owned = function_.lock();
+    if (!owned || runtime_->is_shut_down()) return cancelled("Session has been closed.");
+    Runtime::Function& f = *owned;
+    std::call_once(f.once, [&] { f.status = compile_body(f); });
+    MR_RETURN_IF_ERROR(f.status);
+    *program = f.program;
+    return absl::OkStatus();
+  }
+
+  absl::Status compile_body(Runtime::Function& f) {
+    Signature signature;
+    for (Node* arg : f.body.args) signature.feeds.emplace_back(arg, 0);
+    for (Node* ret : f.body.rets) signature.fetches.push_back(ret->input(0));
+    signature.targets = f.body.control_rets;
+    for (Node* node : f.body.graph->nodes()) {
+      // Stateful nodes run even if no result needs them, as in TensorFlow.
+      const bool stateful = node->entry() == nullptr ? false : node->entry()->is_stateful();
+      if (stateful && node->op() != "_Arg" && node->op() != "_Retval") signature.targets.push_back(node);
+    }
+    absl::StatusOr<std::shared_ptr<Program>> program = compile(*f.body.graph, signature, f.states, *runtime_);
+    if (!program.ok()) return annotate(program.status(), str_cat("function '", f.ref.name, "'"));
+    f.program = *std::move(program);
+    return absl::OkStatus();
+  }
+
+  const std::shared_ptr<Runtime> runtime_;
+  // The runtime owns it: functions that call themselves would else keep themselves alive.
+  const std::weak_ptr<Runtime::Function> function_;
+  const std::vector<DataType> input_types_, output_types_;
+  const bool stateless_;
+};
+
+Runtime::Runtime(const Registry& registry, std::shared_ptr<FunctionLibrary> library, std::vector<Device> devices,
+                 RuntimeOptions options)
+    : registry_(registry), library_(std::move(library)), devices_(std::move(devices)), options_(options) {}
+
+Runtime::~Runtime() { shutdown(); }
+
+absl::Status Runtime::ensure_kernel(NodeState& state) {
+  std::call_once(state.kernel_once, [&] {
+    state.kernel_status = [&]() -> absl::Status {
+      if (state.op == nullptr) return not_found("Op type not registered '", state.info.op, "'");
+      MR_ASSIGN_OR_RETURN(const DeviceName device, parse_device(state.info.device));
+      absl::StatusOr<const KernelDef*> def = registry_.find_kernel(state.info.op, device.type.value_or("CPU"), state.info.attrs);
+      if (!def.ok()) {
+        // TensorFlow: an op without a kernel for these types cannot be placed.
+        return node_error(state, {}, invalid_argument(to_std(def.status().message())));
+      }
+      std::unique_ptr<Kernel> kernel = (*def)->create();
+      KernelInit init(state.info, this, &resources_);
+      try {
+        if (absl::Status status = kernel->init(init); !status.ok()) return node_error(state, {}, status);
+      } catch (...) {
+        return node_error(state, {}, exception_status());
+      }
+      state.kernel = std::move(kernel);
+      return absl::OkStatus();
+    }();
+  });
+  return state.kernel_status;
+}
+
+absl::StatusOr<std::shared_ptr<CallableFunction>> Runtime::instantiate(const FunctionRef& function) {
+  if (is_shut_down()) return cancelled("Session has been closed.");
+  {
+    std::lock_guard lock(functions_mutex_);
+    for (const std::shared_ptr<Function>& f : functions_[function.name]) {
+      if (f->ref == function) return std::make_shared<FunctionHandle>(shared_from_this(), f);
+    }
+  }
+  auto made = std::make_shared<Function>();
+  made->ref = function;
+  MR_ASSIGN_OR_RETURN(made->body, library_->instantiate(function));
+  std::lock_guard lock(functions_mutex_);
+  std::vector<std::shared_ptr<Function>>& known = functions_[function.name];
+  for (const std::shared_ptr<Function>& f : known) {
+    if (f->ref == function) return std::make_shared<FunctionHandle>(shared_from_this(), f);
+  }
+  known.push_back(made);
+  return std::make_shared<FunctionHandle>(shared_from_this(), std::move(made));
+}
+
+void Runtime::schedule(std::function<void()> work) { compute_pool().schedule(std::move(work)); }
+
+void Runtime::shutdown() {
+  if (shut_down_.exchange(true, std::memory_order_acq_rel)) return;
+  scope_.cancel(cancelled("Session has been closed."));
+  decltype(functions_) functions;
+  {
+    std::lock_guard lock(functions_mutex_);
+    functions.swap(functions_);
+  }
+  functions.clear();
+  resources_.clear();
+}
+
+}  // namespace millrace
