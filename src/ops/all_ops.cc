@@ -21,6 +21,8 @@ const Registry& all_ops() {
     register_dataset_sources(*r);
     register_dataset_transforms(*r);
     register_gather(*r);
+    register_control_flow(*r);
+    register_functional(*r);
     register_identity(*r);
     register_iterator(*r);
     register_matmul(*r);

@@ -20,6 +20,8 @@ void register_dataset_functions(Registry& registry);
 void register_dataset_sources(Registry& registry);
 void register_dataset_transforms(Registry& registry);
 void register_gather(Registry& registry);
+void register_control_flow(Registry& registry);
+void register_functional(Registry& registry);
 void register_identity(Registry& registry);
 void register_iterator(Registry& registry);
 void register_matmul(Registry& registry);

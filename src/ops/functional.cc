@@ -1,0 +1,324 @@
+// Ops that call functions of the graph's library. All of them may wait inside their functions, so all are asynchronous; a
+// function that does not wait runs at once on the thread that calls it.
+
+#include "op/gradient_context.h"
+#include "op/kernel.h"
+#include "op/shape_context.h"
+#include "ops/array_shapes.h"
+#include "ops/families.h"
+
+namespace millrace {
+namespace {
+
+using Done = AsyncKernel::Done;
+
+absl::StatusOr<std::vector<Tensor>> values_from(const KernelContext& ctx, int first) {
+  std::vector<Tensor> args;
+  args.reserve(static_cast<size_t>(ctx.num_inputs() - first));
+  for (int i = first; i < ctx.num_inputs(); ++i) args.push_back(ctx.input(i));
+  return args;
+}
+
+absl::Status check_call(const NodeInfo& node, const CallableFunction& f, std::span<const DataType> inputs,
+                        std::span<const DataType> outputs, std::string_view name) {
+  if (!std::ranges::equal(inputs, f.input_types(), {}, base_dtype)) {
+    return invalid_argument("'", node.name, "': the arguments of function '", name, "' are of other types than the inputs");
+  }
+  if (!std::ranges::equal(outputs, f.output_types(), {}, base_dtype)) {
+    return invalid_argument("'", node.name, "': the results of function '", name, "' are of other types than the outputs");
+  }
+  return absl::OkStatus();
+}
+
+// A function named by an attribute, looked up when it is first called: functions may call themselves.
+class Callee {
+ public:
+  absl::Status init(const KernelInit& init, FunctionRef ref, int first_input, bool returns_outputs = true) {
+    ref_ = std::move(ref);
+    functions_ = init.functions();
+    first_input_ = first_input;
+    returns_outputs_ = returns_outputs;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::shared_ptr<CallableFunction>> get(const NodeInfo& node) {
+    std::lock_guard lock(mutex_);
+    if (function_) return function_;
+    MR_ASSIGN_OR_RETURN(std::shared_ptr<CallableFunction> made, functions_->instantiate(ref_));
+    const std::span<const DataType> inputs(node.input_types.begin() + first_input_, node.input_types.end());
+    const std::span<const DataType> outputs =
+        returns_outputs_ ? std::span<const DataType>(node.output_types) : std::span<const DataType>(made->output_types());
+    MR_RETURN_IF_ERROR(check_call(node, *made, inputs, outputs, ref_.name));
+    return function_ = std::move(made);
+  }
+  void call(KernelContext& ctx, std::vector<Tensor> args, Done done) {
+    absl::StatusOr<std::shared_ptr<CallableFunction>> f = get(ctx.node());
+    if (!f.ok()) {
+      done(f.status());
+      return;
+    }
+    (*f)->run(std::move(args), ctx.cancellation(), [&ctx, keep = *f, done = std::move(done)](absl::Status status, std::vector<Tensor> results) {
+      for (size_t i = 0; status.ok() && i < results.size(); ++i) status = ctx.set_output(static_cast<int>(i), std::move(results[i]));
+      done(std::move(status));
+    });
+  }
+  const std::string& name() const { return ref_.name; }
+
+ private:
+  FunctionRef ref_;
+  FunctionRunner* functions_ = nullptr;
+  int first_input_ = 0;
+  bool returns_outputs_ = true;
+  std::mutex mutex_;
+  std::shared_ptr<CallableFunction> function_;
+};
+
+class PartitionedCall final : public AsyncKernel {
+ public:
+  absl::Status init(KernelInit& init) override {
+    MR_ASSIGN_OR_RETURN(FunctionRef f, init.attr<FunctionRef>("f"));
+    return callee_.init(init, std::move(f), 0);
+  }
+  void compute_async(KernelContext& ctx, Done done) override {
+    absl::StatusOr<std::vector<Tensor>> args = values_from(ctx, 0);
+    if (!args.ok()) return done(args.status());
+    callee_.call(ctx, *std::move(args), std::move(done));
+  }
+
+ private:
+  Callee callee_;
+};
+
+// Any value as a condition: numbers by their value, strings by not being empty, tensors that are no scalars by having elements.
+absl::StatusOr<bool> truth(const Tensor& t) {
+  if (!t.has_value()) return failed_precondition("the condition has no value");
+  if (t.rank() > 0) return t.num_elements() > 0;
+  switch (t.dtype()) {
+#define MR_CASE(T) \
+  case dtype_of<T>: return t.unchecked<T>()[0] != T{};
+    MR_CASE(bool) MR_CASE(float) MR_CASE(double) MR_CASE(int8_t) MR_CASE(int16_t) MR_CASE(int32_t) MR_CASE(int64_t)
+    MR_CASE(uint8_t) MR_CASE(uint16_t) MR_CASE(uint32_t) MR_CASE(uint64_t)
+#undef MR_CASE
+    case DataType::kString: return !t.unchecked<std::string>()[0].empty();
+    default: return invalid_argument("a ", dtype_name(t.dtype()), " is no condition");
+  }
+}
+
+class If final : public AsyncKernel {
+ public:
+  absl::Status init(KernelInit& init) override {
+    MR_ASSIGN_OR_RETURN(FunctionRef then_branch, init.attr<FunctionRef>("then_branch"));
+    MR_ASSIGN_OR_RETURN(FunctionRef else_branch, init.attr<FunctionRef>("else_branch"));
+    MR_RETURN_IF_ERROR(then_.init(init, std::move(then_branch), 1));
+    return else_.init(init, std::move(else_branch), 1);
+  }
+  void compute_async(KernelContext& ctx, Done done) override {
+    const absl::StatusOr<bool> condition = truth(ctx.input(0));
+    if (!condition.ok()) return done(condition.status());
+    absl::StatusOr<std::vector<Tensor>> args = values_from(ctx, 1);
+    if (!args.ok()) return done(args.status());
+    (*condition ? then_ : else_).call(ctx, *std::move(args), std::move(done));
+  }
+
+ private:
+  Callee then_, else_;
+};
+
+class Case final : public AsyncKernel {
+ public:
+  absl::Status init(KernelInit& init) override {
+    MR_ASSIGN_OR_RETURN(std::vector<FunctionRef> branches, init.attr<std::vector<FunctionRef>>("branches"));
+    for (FunctionRef& branch : branches) {
+      branches_.push_back(std::make_unique<Callee>());
+      MR_RETURN_IF_ERROR(branches_.back()->init(init, std::move(branch), 1));
+    }
+    return branches_.empty() ? invalid_argument("Case needs a branch") : absl::OkStatus();
+  }
+  void compute_async(KernelContext& ctx, Done done) override {
+    const absl::StatusOr<int32_t> index = ctx.scalar<int32_t>(0);
+    if (!index.ok()) return done(index.status());
+    absl::StatusOr<std::vector<Tensor>> args = values_from(ctx, 1);
+    if (!args.ok()) return done(args.status());
+    // Out of range means the last branch.
+    const size_t last = branches_.size() - 1;
+    const size_t branch = *index < 0 || static_cast<size_t>(*index) > last ? last : static_cast<size_t>(*index);
+    branches_[branch]->call(ctx, *std::move(args), std::move(done));
+  }
+
+ private:
+  std::vector<std::unique_ptr<Callee>> branches_;
+};
+
+class While final : public AsyncKernel {
+ public:
+  absl::Status init(KernelInit& init) override {
+    MR_ASSIGN_OR_RETURN(FunctionRef cond, init.attr<FunctionRef>("cond"));
+    MR_ASSIGN_OR_RETURN(FunctionRef body, init.attr<FunctionRef>("body"));
+    MR_RETURN_IF_ERROR(cond_.init(init, std::move(cond), 0, /*returns_outputs=*/false));
+    return body_.init(init, std::move(body), 0);
+  }
+
+  void compute_async(KernelContext& ctx, Done done) override {
+    absl::StatusOr<std::vector<Tensor>> args = values_from(ctx, 0);
+    if (!args.ok()) return done(args.status());
+    auto cond = cond_.get(ctx.node());
+    if (!cond.ok()) return done(cond.status());
+    auto body = body_.get(ctx.node());
+    if (!body.ok()) return done(body.status());
+    if ((*cond)->output_types().size() != 1) {
+      return done(invalid_argument("the condition '", cond_.name(), "' of a While must return one value"));
+    }
+    auto loop = std::make_shared<Loop>(ctx, *std::move(cond), *std::move(body), *std::move(args), std::move(done));
+    loop->advance();
+  }
+
+ private:
+  // One loop under way. Functions that end at once are called from a plain loop (advance), never from each other's
+  // callbacks, so that the stack does not grow with the iterations.
+  struct Loop : std::enable_shared_from_this<Loop> {
+    Loop(KernelContext& c, std::shared_ptr<CallableFunction> cond_fn, std::shared_ptr<CallableFunction> body_fn,
+         std::vector<Tensor> initial, Done d)
+        : ctx(c), cond(std::move(cond_fn)), body(std::move(body_fn)), vars(std::move(initial)), done(std::move(d)) {}
+
+    // Goes on until the loop has ended or a function has not returned yet.
+    void advance() {
+      while (true) {
+        state.store(kCalling);
+        if (in_cond) {
+          cond->run(vars, ctx.cancellation(), [self = shared_from_this()](absl::Status s, std::vector<Tensor> r) { self->returned(std::move(s), std::move(r)); });
+        } else {
+          body->run(std::move(vars), ctx.cancellation(), [self = shared_from_this()](absl::Status s, std::vector<Tensor> r) { self->returned(std::move(s), std::move(r)); });
+        }
+        int calling = kCalling;
+        if (state.compare_exchange_strong(calling, kWaiting)) return;  // the callback goes on
+        if (!take_results()) return;
+      }
+    }
+
+    void returned(absl::Status s, std::vector<Tensor> r) {
+      status = std::move(s);
+      results = std::move(r);
+      if (state.exchange(kReturned) == kCalling) return;  // advance() sees it
+      if (take_results()) advance();
+    }
+
+    // False if the loop has ended.
+    bool take_results() {
+      if (status.ok() && ctx.cancellation()->is_cancelled()) status = ctx.cancellation()->status();
+      if (!status.ok()) return finish(std::move(status));
+      if (!in_cond) {
+        vars = std::move(results);
+        in_cond = true;
+        return true;
+      }
+      const absl::StatusOr<bool> go_on = truth(results[0]);
+      if (!go_on.ok()) return finish(go_on.status());
+      if (!*go_on) {
+        absl::Status set;
+        for (size_t i = 0; set.ok() && i < vars.size(); ++i) set = ctx.set_output(static_cast<int>(i), std::move(vars[i]));
+        return finish(std::move(set));
+      }
+      in_cond = false;
+      return true;
+    }
+
+    bool finish(absl::Status s) {
+      const Done last = std::move(done);
+      last(std::move(s));
+      return false;
+    }
+
+    static constexpr int kCalling = 0, kWaiting = 1, kReturned = 2;
+    KernelContext& ctx;
+    std::shared_ptr<CallableFunction> cond, body;
+    std::vector<Tensor> vars, results;
+    absl::Status status;
+    Done done;
+    bool in_cond = true;
+    std::atomic<int> state{kCalling};
+  };
+
+  Callee cond_, body_;
+};
+
+class Arg final : public Kernel {
+ public:
+  absl::Status compute(KernelContext& ctx) override {
+    return failed_precondition("'", ctx.node().name, "' is an argument of a function and has been given no value");
+  }
+};
+
+class Retval final : public Kernel {
+ public:
+  absl::Status compute(KernelContext&) override { return absl::OkStatus(); }
+};
+
+class FakeParam final : public Kernel {
+ public:
+  absl::Status init(KernelInit& init) override {
+    MR_ASSIGN_OR_RETURN(const PartialTensorShape shape, init.attr<PartialTensorShape>("shape"));
+    MR_ASSIGN_OR_RETURN(const DataType dtype, init.attr<DataType>("dtype"));
+    std::vector<int64_t> dims;
+    for (int i = 0; i < shape.rank(); ++i) dims.push_back(shape.dim(i) < 0 ? 0 : shape.dim(i));
+    MR_ASSIGN_OR_RETURN(const TensorShape full, make_shape(dims));
+    MR_ASSIGN_OR_RETURN(value_, make_zeroed_tensor(dtype, full));
+    return absl::OkStatus();
+  }
+  absl::Status compute(KernelContext& ctx) override { return ctx.set_output(0, value_); }
+
+ private:
+  Tensor value_;
+};
+
+// Results are as `output_shapes` says where the op has it and it is complete.
+absl::Status declared_shapes(ShapeContext& c) {
+  const auto shapes = c.attr<std::vector<PartialTensorShape>>("output_shapes");
+  if (!shapes.ok() || shapes->size() != static_cast<size_t>(c.num_outputs())) return absl::OkStatus();
+  for (int i = 0; i < c.num_outputs(); ++i) MR_RETURN_IF_ERROR(c.set_output(i, (*shapes)[static_cast<size_t>(i)]));
+  return absl::OkStatus();
+}
+
+absl::Status arg_shape(ShapeContext& c) {
+  const auto it = c.node().attrs.find("_output_shapes");
+  if (it == c.node().attrs.end()) return absl::OkStatus();
+  const auto* shapes = it->second.get<std::vector<PartialTensorShape>>();
+  return shapes && shapes->size() == 1 ? c.set_output(0, (*shapes)[0]) : absl::OkStatus();
+}
+
+absl::Status fake_param_shape(ShapeContext& c) { return c.set_output(0, c.attr<PartialTensorShape>("shape")); }
+
+}  // namespace
+
+void register_functional(Registry& registry) {
+  registry.op("_Arg").output("output: T").attr("T: type").attr("index: int >= 0").stateful().shape(arg_shape).cpu<Arg>()
+      .doc("An argument of a function.");
+  registry.op("_Retval").input("input: T").attr("T: type").attr("index: int >= 0").stateful().shape(no_outputs).cpu<Retval>()
+      .doc("A result of a function.");
+  registry.op("FakeParam").output("output: dtype").attr("dtype: type").attr("shape: shape").shape(fake_param_shape)
+      .cpu<FakeParam>().doc("Stands for a value that a branch does not give.");
+
+  registry.op("PartitionedCall").input("args: Tin").output("output: Tout").attr("Tin: list(type) >= 0").attr("Tout: list(type) >= 0")
+      .attr("f: func").attr("config: string = ''").attr("config_proto: string = ''").attr("executor_type: string = ''")
+      .shape(unknown_shapes).cpu<PartitionedCall>().doc("Calls a function without state.");
+  registry.op("StatefulPartitionedCall").input("args: Tin").output("output: Tout").attr("Tin: list(type) >= 0")
+      .attr("Tout: list(type) >= 0").attr("f: func").attr("config: string = ''").attr("config_proto: string = ''")
+      .attr("executor_type: string = ''").stateful().shape(unknown_shapes).cpu<PartitionedCall>()
+      .doc("Calls a function.");
+
+  for (const bool stateless : {false, true}) {
+    auto conditional = registry.op(stateless ? "StatelessIf" : "If");
+    conditional.input("cond: Tcond").input("input: Tin").output("output: Tout").attr("Tcond: type").attr("Tin: list(type) >= 0")
+        .attr("Tout: list(type) >= 0").attr("then_branch: func").attr("else_branch: func").attr("output_shapes: list(shape) = []")
+        .shape(declared_shapes).cpu<If>().doc("Calls one of two functions.");
+    auto loop = registry.op(stateless ? "StatelessWhile" : "While");
+    loop.input("input: T").output("output: T").attr("T: list(type) >= 0").attr("cond: func").attr("body: func")
+        .attr("output_shapes: list(shape) = []").attr("parallel_iterations: int = 10").shape(declared_shapes).cpu<While>()
+        .doc("Calls body on its own results as long as cond holds of them.");
+    auto choice = registry.op(stateless ? "StatelessCase" : "Case");
+    choice.input("branch_index: int32").input("input: Tin").output("output: Tout").attr("Tin: list(type) >= 0")
+        .attr("Tout: list(type) >= 0").attr("branches: list(func) >= 1").attr("output_shapes: list(shape) = []")
+        .shape(declared_shapes).cpu<Case>().doc("Calls one of several functions.");
+    if (!stateless) conditional.stateful(), loop.stateful(), choice.stateful();
+  }
+}
+
+}  // namespace millrace
