@@ -7,6 +7,7 @@
 
 namespace millrace {
 
+Program::Program(Runtime& runtime) : runtime_(runtime) {}
 Program::~Program() { delete spare_.load(); }
 
 std::unique_ptr<Step> Program::take_step() {

@@ -117,7 +117,7 @@ class Program : public std::enable_shared_from_this<Program> {
   friend class Layout;
   friend class Step;
   friend class Schedule;
-  explicit Program(Runtime& runtime) : runtime_(runtime) {}
+  explicit Program(Runtime& runtime);
 
   absl::Status check_feeds(std::span<const Tensor> feeds) const;
   absl::Status walk(Step& step, const RunContext& context);
