@@ -30,9 +30,9 @@ struct SessionCoreOptions {
 
 // What one run asks for beyond feeds and fetches, and what it tells.
 struct RunRequest {
-  std::span<const std::pair<Output, Tensor>> feeds;
-  std::span<const Output> fetches;
-  std::span<Node* const> targets;
+  std::span<const std::pair<Output, Tensor>> feeds = {};
+  std::span<const Output> fetches = {};
+  std::span<Node* const> targets = {};
   int64_t timeout_in_ms = 0;  // 0: the session's
   bool trace = false;
   bool output_partition_graphs = false;
