@@ -16,13 +16,13 @@ const Registry& all_ops() {
     register_comparison(*r);
     register_concat(*r);
     register_constant(*r);
+    register_control_flow(*r);
     register_cross_entropy(*r);
     register_dataset_functions(*r);
     register_dataset_sources(*r);
     register_dataset_transforms(*r);
-    register_gather(*r);
-    register_control_flow(*r);
     register_functional(*r);
+    register_gather(*r);
     register_identity(*r);
     register_iterator(*r);
     register_matmul(*r);

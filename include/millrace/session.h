@@ -1,0 +1,173 @@
+#pragma once
+// Running graphs. A session owns the values of a graph's variables and everything else that lives longer than one run.
+//
+//   tf::Session session;                                          // of the default graph
+//   session.run(tf::global_variables_initializer());
+//   float l = session.run(loss, {{x, images}, {y, labels}}).scalar<float>();
+//   std::vector<tf::Tensor> values = session.run({loss, accuracy, train});   // a Tensor without value for train, an operation
+//   auto step = session.make_callable({loss, train}, {x, y});     // the same, checked and compiled once
+//   step({images, labels});
+//
+// Thread-safe. Errors arrive as tf::errors::*, with the operation's name and the source line that made it.
+
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "millrace/framework.h"
+#include "millrace/graph.h"
+#include "millrace/tensor.h"
+
+namespace millrace {
+
+class SessionCore;
+class CallableCore;
+
+// --- configuration, with the names of TensorFlow's protos
+
+struct OptimizerOptions {
+  enum Level { L1 = 0, L0 = -1 };  // L0: what was built is what runs
+  bool do_common_subexpression_elimination = true;
+  bool do_constant_folding = true;
+  bool do_function_inlining = true;
+  Level opt_level = L1;
+};
+
+struct GraphOptions {
+  OptimizerOptions optimizer_options = {};
+};
+
+struct ConfigProto {
+  std::map<std::string, int> device_count = {};  // {"CPU", n}
+  int intra_op_parallelism_threads = 0;          // threads within one op; 0: all processors
+  int inter_op_parallelism_threads = 0;          // ops side by side; 0 and 1: one after another
+  bool allow_soft_placement = false;             // put ops on an existing device where the wished one is not there
+  bool log_device_placement = false;
+  GraphOptions graph_options = {};
+  int64_t operation_timeout_in_ms = 0;  // of every run; 0: none
+};
+
+struct RunOptions {
+  enum TraceLevel { NO_TRACE = 0, SOFTWARE_TRACE = 1, HARDWARE_TRACE = 2, FULL_TRACE = 3 };
+  TraceLevel trace_level = NO_TRACE;
+  int64_t timeout_in_ms = 0;  // 0: the session's
+  bool output_partition_graphs = false;
+};
+
+// What a traced run did when.
+class RunMetadata {
+ public:
+  struct NodeExecStats {
+    std::string node_name;
+    std::string timeline_label;  // "y = Identity(...)"
+    std::string device;
+    int64_t all_start_nanos = 0;  // since the epoch
+    int64_t all_end_nanos = 0;
+    uint32_t thread_id = 0;
+  };
+  std::vector<NodeExecStats> step_stats;
+  std::string serialized;  // tensorflow.RunMetadata as bytes, partition graphs included
+
+  // Chrome's trace format, for chrome://tracing.
+  std::string generate_chrome_trace_format() const;
+};
+
+// --- what a run is given
+
+// Something to fetch: a symbolic tensor, an operation to run, or either by name ("loss:0", "train").
+class Fetch {
+ public:
+  Fetch(const Output& output) : output_(output) {}         // NOLINT: fetches read as lists of values
+  Fetch(const Operation& operation) : operation_(operation) {}  // NOLINT
+  Fetch(const char* name) : name_(name) {}                 // NOLINT
+  Fetch(std::string name) : name_(std::move(name)) {}      // NOLINT
+  template <class T>
+    requires(std::is_convertible_v<const T&, Output> && !std::is_same_v<T, Output> && !std::is_convertible_v<const T&, std::string>)
+  Fetch(const T& value) : output_(static_cast<Output>(value)) {}  // NOLINT: variables
+  const Output& output() const { return output_; }
+  const Operation& operation() const { return operation_; }
+  const std::string& name() const { return name_; }
+
+ private:
+  Output output_;
+  Operation operation_;
+  std::string name_;
+};
+
+// Values for symbolic tensors: placeholders, or any other whose computation they replace.
+class FeedDict {
+ public:
+  struct Item {
+    Item(const Fetch& key, Tensor value) : key(key), value(std::move(value)) {}
+    Fetch key;
+    Tensor value;
+  };
+  FeedDict() = default;
+  FeedDict(std::initializer_list<Item> items) : items_(items) {}
+  void add(const Fetch& key, Tensor value) { items_.emplace_back(key, std::move(value)); }
+  const std::vector<Item>& items() const { return items_; }
+  bool empty() const { return items_.empty(); }
+
+ private:
+  std::vector<Item> items_;
+};
+
+// A run that was checked and compiled before. A cheap handle; keeps its session's state alive. Thread-safe.
+class Callable {
+ public:
+  // One value per feed, in their order. Gives one value per fetch; operations give a Tensor without value.
+  std::vector<Tensor> operator()(const std::vector<Tensor>& feeds = {}) const;
+  // The same into a vector that is used again, which saves its making.
+  void run(const std::vector<Tensor>& feeds, std::vector<Tensor>* results) const;
+
+ private:
+  friend class Session;
+  std::shared_ptr<CallableCore> core_;
+  std::vector<int> positions_;  // where each fetched value goes; empty if all fetches are values
+  size_t num_fetches_ = 0;
+};
+
+struct SessionOptions {
+  std::string target = "";  // "": in this process
+  std::optional<Graph> graph = {};  // absent: the default graph
+  ConfigProto config = {};
+};
+
+// A handle: copies are the same session. It closes when the last one goes.
+class Session {
+ public:
+  explicit Session(SessionOptions options = {});
+
+  Tensor run(const Fetch& fetch, const FeedDict& feed_dict = {}, const RunOptions& options = {},
+             RunMetadata* run_metadata = nullptr) const;
+  std::vector<Tensor> run(std::initializer_list<Fetch> fetches, const FeedDict& feed_dict = {}, const RunOptions& options = {},
+                          RunMetadata* run_metadata = nullptr) const {
+    return run(std::vector<Fetch>(fetches), feed_dict, options, run_metadata);
+  }
+  std::vector<Tensor> run(const std::vector<Fetch>& fetches, const FeedDict& feed_dict = {}, const RunOptions& options = {},
+                          RunMetadata* run_metadata = nullptr) const;
+
+  Callable make_callable(const std::vector<Fetch>& fetches, const std::vector<Fetch>& feed_list = {}) const;
+
+  // Ends all runs within a second and lets go of all values. Later runs give CancelledError.
+  void close() const;
+  bool closed() const;
+
+  const Graph& graph() const;
+  const std::string& sess_str() const;  // the target
+
+  // The session below, for other parts of the library.
+  const std::shared_ptr<SessionCore>& core() const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace millrace
