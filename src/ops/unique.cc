@@ -1,5 +1,6 @@
 // Distinct values: Unique and its versions, ListDiff.
 
+#include <array>
 #include <bit>
 #include <cmath>
 
@@ -62,8 +63,7 @@ void append_key(DataType dtype, const S& s, std::string* key, bool* is_nan) {
     key->append(reinterpret_cast<const char*>(&length), sizeof length);
     key->append(s);
   } else if constexpr (std::is_same_v<S, Bits128>) {
-    const auto [re, im] = std::bit_cast<std::pair<double, double>>(s);
-    for (const double part : {re, im}) {
+    for (const double part : std::bit_cast<std::array<double, 2>>(s)) {
       const Key k = key_of(part);
       key->append(reinterpret_cast<const char*>(&k.bits), sizeof k.bits);
       *is_nan |= k.is_nan;
@@ -71,8 +71,7 @@ void append_key(DataType dtype, const S& s, std::string* key, bool* is_nan) {
   } else if constexpr (std::is_integral_v<S>) {
     if constexpr (sizeof(S) == 8) {
       if (dtype == DataType::kComplex64) {
-        const auto parts = std::bit_cast<std::pair<float, float>>(s);
-        for (const float part : {parts.first, parts.second}) {
+        for (const float part : std::bit_cast<std::array<float, 2>>(s)) {
           const Key k = key_of(static_cast<double>(part));
           key->append(reinterpret_cast<const char*>(&k.bits), sizeof k.bits);
           *is_nan |= k.is_nan;
@@ -207,6 +206,7 @@ class ListDiff final : public Kernel {
     const Tensor y = ctx.input(1);
     if (x.rank() != 1) return invalid_argument("x should be a 1D vector.");
     if (y.rank() != 1) return invalid_argument("y should be a 1D vector.");
+    if (x.dtype() == DataType::kResource || x.dtype() == DataType::kVariant) return unimplemented("ListDiff of ", dtype_name(x.dtype()), " values");
     return with_storage(x.dtype(), [&]<class S>(std::type_identity<S>) -> absl::Status {
       absl::flat_hash_set<std::string> known;
       const S* ys = static_cast<const S*>(y.raw_data());
