@@ -27,10 +27,6 @@ const Registry& all_ops() {
     register_iterator(*r);
     register_matmul(*r);
     register_pad(*r);
-    register_random(*r);
-    register_range(*r);
-    register_reduction(*r);
-    register_resource_variable(*r);
     register_partition(*r);
     register_random(*r);
     register_range(*r);
@@ -48,17 +44,6 @@ const Registry& all_ops() {
     register_transpose(*r);
     register_unary_math(*r);
     register_unique(*r);
-    register_variable(*r);
-    register_pad(*r);
-    register_reverse(*r);
-    register_select(*r);
-    register_shape_ops(*r);
-    register_slice(*r);
-    register_softmax(*r);
-    register_tile(*r);
-    register_training(*r);
-    register_transpose(*r);
-    register_unary_math(*r);
     register_variable(*r);
     register_where(*r);
     return r;
