@@ -1,6 +1,7 @@
 #include "tensor/tensor.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <new>
 
@@ -198,11 +199,19 @@ void Tensor::check_scalar(DataType wanted) const {
 
 namespace {
 
+// The shortest digits that read back as the same number, with ".0" for whole ones, as Python shows floats.
+template <class T> std::string shortest(T v) {
+  char digits[64];
+  const auto end = std::to_chars(digits, digits + sizeof(digits), v).ptr;
+  std::string text(digits, end);
+  if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
+  return text;
+}
+
 template <class T> std::string format(const T& v) {
   if constexpr (std::is_same_v<T, bool>) return v ? "True" : "False";
   else if constexpr (std::is_same_v<T, std::string>) return absl::StrCat("\"", absl::CEscape(v), "\"");
-  else if constexpr (std::is_same_v<T, float>) return absl::StrFormat("%.9g", v);
-  else if constexpr (std::is_same_v<T, double>) return absl::StrFormat("%.17g", v);
+  else if constexpr (std::is_floating_point_v<T>) return shortest(v);
   else if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) return absl::StrFormat("%g", static_cast<float>(v));
   else if constexpr (std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>) return absl::StrFormat("(%g%+gj)", v.real(), v.imag());
   else if constexpr (std::is_integral_v<T>) return absl::StrCat(static_cast<std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>(v));

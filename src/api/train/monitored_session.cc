@@ -196,7 +196,7 @@ MonitoredSession::~MonitoredSession() noexcept(false) {
   if (!impl_ || impl_->closed) return;
   const bool unwinding = std::uncaught_exceptions() > impl_->exceptions_at_start;
   if (!unwinding) {
-    impl_->close(true);
+    impl_->close(!impl_->failed);
     return;
   }
   // OutOfRange on its way out is the clean end of the data; anything else is an error, and end hooks are not called then.

@@ -1,0 +1,311 @@
+// Supervised sessions: the scenarios that tests/data/supervision_traces.json records of TensorFlow 2.21, as C++ programs.
+#include "millrace/train/monitored_session.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/log.h"
+#include "io/faulty_file_system.h"
+#include "millrace/millrace.h"
+
+namespace millrace::train {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::vector<std::string>& trace() {
+  static std::vector<std::string> lines;
+  return lines;
+}
+
+// Notes each call with the global step.
+class Tracer : public SessionRunHook {
+ public:
+  explicit Tracer(std::string name) : name_(std::move(name)) {}
+  void begin() override {
+    step_ = get_global_step();
+    trace().push_back(name_ + ".begin" + (get_default_graph().finalized() ? " finalized" : ""));
+  }
+  void after_create_session(Session& session, Coordinator&) override { note("after_create_session", session); }
+  std::optional<SessionRunArgs> before_run(SessionRunContext&) override {
+    trace().push_back(name_ + ".before_run");
+    return std::nullopt;
+  }
+  void after_run(SessionRunContext& context, const SessionRunValues&) override { note("after_run", context.session()); }
+  void end(Session&) override { trace().push_back(name_ + ".end"); }
+
+ private:
+  void note(const std::string& call, Session& session) { trace().push_back(name_ + "." + call + " " + std::to_string(global_step(session, step_))); }
+  std::string name_;
+  Variable step_;
+};
+
+struct Model {
+  Output loss;
+  Operation train;
+};
+
+// (1.5 w - 1)^2 from w = 2, by gradient descent.
+Model make_model() {
+  const Variable step = get_or_create_global_step();
+  const Variable w = get_variable("w", GetVariableOptions{.initializer = Tensor(2.0f)});
+  const Output loss = square(w * 1.5 - 1.0, {.name = "loss"});
+  summary::scalar("loss", loss);
+  return {loss, GradientDescentOptimizer(0.1).minimize(loss, {.global_step = step})};
+}
+
+class MonitoredSessionTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    trace().clear();
+    directory_ = std::filesystem::temp_directory_path() / ("millrace_" + std::to_string(::getpid()) + "_" +
+                                                            testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(directory_);
+    set_log_sink([this](LogLevel, std::string_view line) { log_.emplace_back(line); });
+  }
+  void TearDown() override {
+    set_log_sink({});
+    summary::FileWriterCache::clear();
+    std::filesystem::remove_all(directory_);
+  }
+  std::string dir() const { return directory_.string(); }
+  std::vector<std::string> files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+      const std::string name = entry.path().filename();
+      names.push_back(name.starts_with("events") ? "events" : name);
+    }
+    std::ranges::sort(names);
+    return names;
+  }
+  // Log lines without the numbers that differ each time.
+  std::vector<std::string> log() const {
+    std::vector<std::string> lines;
+    for (std::string line : log_) {
+      if (const size_t at = line.find("global_step/sec: "); at != std::string::npos) line = "global_step/sec";
+      if (const size_t at = line.find(" ("); at != std::string::npos && line.ends_with(" sec)")) line.resize(at);
+      for (size_t at; (at = line.find(dir())) != std::string::npos;) line.replace(at, dir().size(), "ck");
+      lines.push_back(line);
+    }
+    return lines;
+  }
+  std::filesystem::path directory_;
+  std::vector<std::string> log_;
+};
+
+TEST_F(MonitoredSessionTest, trains_saves_and_logs_as_tensorflow_does) {
+  auto as_default = Graph().as_default();
+  const Model model = make_model();
+  std::vector<float> losses;
+  {
+    auto session = MonitoredTrainingSession({.checkpoint_dir = dir(),
+                                             .hooks = {Tracer("A"), Tracer("B"), StopAtStepHook({.last_step = 7}),
+                                                       LoggingTensorHook({{"loss", model.loss}}, {.every_n_iter = 2})},
+                                             .chief_only_hooks = {Tracer("C")},
+                                             .save_checkpoint_steps = 3,
+                                             .save_summaries_steps = 2,
+                                             .log_step_count_steps = 4});
+    while (!session.should_stop()) losses.push_back(session.run({model.loss}, {model.train})[0].scalar<float>());
+  }
+  const std::vector<float> expected = {4.0f, 1.2099998f, 0.36602488f, 0.11072253f, 0.03349357f, 0.0101318058f, 0.0030648704f};
+  ASSERT_EQ(losses.size(), expected.size());
+  for (size_t i = 0; i < losses.size(); ++i) EXPECT_NEAR(losses[i], expected[i], 1e-5 * expected[i]);
+
+  std::vector<std::string> calls = {"C.begin", "A.begin", "B.begin", "C.after_create_session 0", "A.after_create_session 0", "B.after_create_session 0"};
+  for (int step = 1; step <= 7; ++step) {
+    for (const char* hook : {"C", "A", "B"}) calls.push_back(std::string(hook) + ".before_run");
+    for (const char* hook : {"C", "A", "B"}) calls.push_back(std::string(hook) + ".after_run " + std::to_string(step));
+  }
+  for (const char* hook : {"C", "A", "B"}) calls.push_back(std::string(hook) + ".end");
+  EXPECT_EQ(trace(), calls);
+
+  std::vector<std::string> kept = {"checkpoint", "events", "graph.pbtxt"};
+  for (const char* step : {"0", "3", "6", "7"}) {
+    for (const char* part : {".data-00000-of-00001", ".index", ".meta"}) kept.push_back(std::string("model.ckpt-") + step + part);
+  }
+  EXPECT_EQ(files(), kept);
+
+  std::vector<std::string> lines = {"Create CheckpointSaverHook.", "Graph was finalized.", "Running local_init_op.", "Done running local_init_op."};
+  const auto saves = [&](int step) {
+    const std::string s = std::to_string(step);
+    lines.push_back("Calling checkpoint listeners before saving checkpoint " + s + "...");
+    lines.push_back("Saving checkpoints for " + s + " into ck/model.ckpt.");
+    lines.push_back("Calling checkpoint listeners after saving checkpoint " + s + "...");
+  };
+  saves(0);
+  lines.push_back("loss = 4.0");
+  saves(3);
+  std::vector<std::string> first(log().begin(), log().begin() + static_cast<std::ptrdiff_t>(lines.size()));
+  EXPECT_EQ(first, lines);
+  EXPECT_THAT(log(), testing::Contains("global_step/sec").Times(1));
+  EXPECT_THAT(log().back(), HasSubstr("after saving checkpoint 7"));
+}
+
+TEST_F(MonitoredSessionTest, resumes_from_the_checkpoint) {
+  for (const int64_t stop : {3, 5}) {
+    auto as_default = Graph().as_default();
+    const Model model = make_model();
+    auto session = MonitoredTrainingSession({.checkpoint_dir = dir(), .hooks = {Tracer("A"), StopAtStepHook({.last_step = stop})}, .save_checkpoint_steps = 100});
+    while (!session.should_stop()) session.run(model.train);
+  }
+  EXPECT_THAT(trace(), testing::Contains("A.after_create_session 3"));
+  EXPECT_EQ(trace().back(), "A.end");
+  EXPECT_THAT(log(), testing::Contains("Restoring parameters from ck/model.ckpt-3"));
+  EXPECT_EQ(*latest_checkpoint(dir()), dir() + "/model.ckpt-5");
+}
+
+TEST_F(MonitoredSessionTest, falls_back_to_an_older_checkpoint_where_the_newest_is_damaged) {
+  for (const int64_t stop : {2, 4}) {
+    auto as_default = Graph().as_default();
+    const Model model = make_model();
+    auto session = MonitoredTrainingSession({.checkpoint_dir = dir(), .hooks = {StopAtStepHook({.last_step = stop})}, .save_checkpoint_steps = 100});
+    while (!session.should_stop()) session.run(model.train);
+  }
+  {
+    std::fstream data(dir() + "/model.ckpt-4.data-00000-of-00001", std::ios::in | std::ios::out | std::ios::binary);
+    data.put('\x7f');
+  }
+  auto as_default = Graph().as_default();
+  make_model();
+  auto session = MonitoredTrainingSession({.checkpoint_dir = dir(), .hooks = {Tracer("A")}});
+  EXPECT_THAT(trace(), testing::Contains("A.after_create_session 2"));
+  EXPECT_THAT(log(), testing::Contains(HasSubstr("is damaged")));
+}
+
+TEST_F(MonitoredSessionTest, nan_loss_stops_training) {
+  auto as_default = Graph().as_default();
+  const Variable step = get_or_create_global_step();
+  const Output x = placeholder(float32, PartialTensorShape::scalar());
+  const Output loss = millrace::log(x);
+  const Output count = step.assign_add(1);
+  std::vector<float> values;
+  {
+    MonitoredSession session({.hooks = {Tracer("A"), NanTensorHook(loss, {.fail_on_nan_loss = false})}});
+    for (const float fed : {1.0f, 2.0f, -1.0f, 3.0f}) {
+      if (session.should_stop()) break;
+      values.push_back(session.run(std::vector<Output>{loss, count}, {{x, Tensor(fed)}})[0].scalar<float>());
+    }
+  }
+  ASSERT_EQ(values.size(), 3u);
+  EXPECT_TRUE(std::isnan(values[2]));
+  EXPECT_EQ(trace().back(), "A.end");
+  EXPECT_EQ(log().back(), "Model diverged with loss = NaN.");
+}
+
+TEST_F(MonitoredSessionTest, nan_loss_raises_and_end_is_not_called) {
+  auto as_default = Graph().as_default();
+  get_or_create_global_step();
+  const Output x = placeholder(float32, PartialTensorShape::scalar());
+  const Output loss = millrace::log(x);
+  EXPECT_THROW(
+      {
+        MonitoredSession session({.hooks = {Tracer("A"), NanTensorHook(loss)}});
+        session.run(loss, {{x, Tensor(1.0f)}});
+        session.run(loss, {{x, Tensor(-1.0f)}});
+      },
+      NanLossDuringTrainingError);
+  EXPECT_THAT(trace(), ElementsAre("A.begin", "A.after_create_session 0", "A.before_run", "A.after_run 0", "A.before_run", "A.after_run 0"));
+}
+
+TEST_F(MonitoredSessionTest, recovers_from_a_lost_machine) {
+  class Fail : public SessionRunHook {
+   public:
+    explicit Fail(int* calls) : calls_(calls) {}
+    std::optional<SessionRunArgs> before_run(SessionRunContext&) override {
+      if (++*calls_ == 3) {
+        trace().push_back("raise AbortedError");
+        throw errors::AbortedError("preempted");
+      }
+      return std::nullopt;
+    }
+
+   private:
+    int* calls_;
+  };
+  auto as_default = Graph().as_default();
+  const Model model = make_model();
+  int calls = 0;
+  std::vector<int> runs;
+  {
+    auto session = MonitoredTrainingSession({.checkpoint_dir = dir(), .hooks = {Tracer("A"), Fail(&calls), StopAtStepHook({.last_step = 4})}, .save_checkpoint_steps = 2});
+    while (!session.should_stop()) {
+      session.run(model.train);
+      runs.push_back(calls);
+    }
+  }
+  EXPECT_THAT(runs, ElementsAre(1, 2, 4, 5));
+  EXPECT_THAT(trace(), ElementsAre("A.begin", "A.after_create_session 0", "A.before_run", "A.after_run 1", "A.before_run", "A.after_run 2", "A.before_run",
+                                   "raise AbortedError", "A.after_create_session 2", "A.before_run", "A.after_run 3", "A.before_run", "A.after_run 4", "A.end"));
+  EXPECT_THAT(log(), testing::Contains(HasSubstr("An error was raised. This may be due to a preemption")));
+}
+
+TEST_F(MonitoredSessionTest, the_end_of_the_data_ends_the_loop) {
+  auto as_default = Graph().as_default();
+  get_or_create_global_step();
+  const Output next = data::Dataset::range(3).make_one_shot_iterator().get_next<1>()[0];
+  int runs = 0;
+  {
+    MonitoredSession session({.hooks = {Tracer("A")}});
+    while (!session.should_stop()) {
+      if (session.run(next.op())) ++runs;
+    }
+    EXPECT_TRUE(session.should_stop());
+  }
+  EXPECT_EQ(runs, 3);
+  EXPECT_EQ(trace().back(), "A.end");
+}
+
+TEST_F(MonitoredSessionTest, fetched_values_leave_the_end_of_the_data_as_an_exception) {
+  auto as_default = Graph().as_default();
+  get_or_create_global_step();
+  const Output next = data::Dataset::range(1).make_one_shot_iterator().get_next<1>()[0];
+  EXPECT_THROW(
+      {
+        MonitoredSession session({.hooks = {Tracer("A")}});
+        session.run(next);
+        session.run(next);
+      },
+      errors::OutOfRangeError);
+  EXPECT_EQ(trace().back(), "A.end");  // a clean end
+}
+
+TEST_F(MonitoredSessionTest, the_graph_is_final_inside) {
+  auto as_default = Graph().as_default();
+  const Model model = make_model();
+  {
+    auto session = MonitoredTrainingSession({.hooks = {StopAtStepHook({.num_steps = 1})}});
+    EXPECT_THROW(constant(1.0), errors::FailedPreconditionError);
+    while (!session.should_stop()) session.run(model.train);
+  }
+  EXPECT_NO_THROW(constant(1.0));
+}
+
+TEST_F(MonitoredSessionTest, an_uninitialized_variable_is_named) {
+  auto as_default = Graph().as_default();
+  get_or_create_global_step();
+  get_variable("w", {2});
+  auto scaffold = std::make_shared<Scaffold>(ScaffoldOptions{.init_op = no_op()});
+  try {
+    MonitoredTrainingSession({.scaffold = scaffold});
+    FAIL() << "no error";
+  } catch (const errors::FailedPreconditionError& e) {
+    EXPECT_THAT(e.what(), HasSubstr("w"));
+    EXPECT_THAT(e.what(), HasSubstr("not initialized"));
+  }
+}
+
+TEST_F(MonitoredSessionTest, contradictory_hook_arguments_are_refused) {
+  EXPECT_THROW(StopAtStepHook({}), errors::InvalidArgumentError);
+  EXPECT_THROW(StopAtStepHook({.num_steps = 1, .last_step = 2}), errors::InvalidArgumentError);
+  EXPECT_THROW(SecondOrStepTimer(1.0, 2), errors::InvalidArgumentError);
+  EXPECT_THROW(CheckpointSaverHook({.checkpoint_dir = dir(), .save_secs = 1.0, .save_steps = 1}), errors::InvalidArgumentError);
+  auto as_default = Graph().as_default();
+  EXPECT_THROW(MonitoredTrainingSession({.hooks = {StopAtStepHook({.last_step = 1})}}), errors::FailedPreconditionError);  // no global step
+}
+
+}  // namespace
+}  // namespace millrace::train
