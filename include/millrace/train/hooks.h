@@ -73,7 +73,7 @@ class LoggingTensorHook : public SessionRunHook {
 
  private:
   void log(const std::vector<Tensor>& values);
-  std::vector<Output> outputs() const;
+  std::vector<Fetch> fetches() const;
   std::vector<std::pair<std::string, Output>> tensors_;
   LoggingTensorOptions options_;
   SecondOrStepTimer timer_;

@@ -97,14 +97,17 @@ class MonitoredSession {
   bool run(const Operation& target, const FeedDict& feeds = {});
   // The same with values; the end of the data leaves these as OutOfRangeError.
   Tensor run(const Output& fetch, const FeedDict& feeds = {});
-  std::vector<Tensor> run(const std::vector<Output>& fetches, const FeedDict& feeds = {});
-  std::vector<Tensor> run(const std::vector<Output>& fetches, const std::vector<Operation>& targets, const FeedDict& feeds = {},
-                          const RunOptions& options = {}, RunMetadata* run_metadata = nullptr);
+  std::vector<Tensor> run(const std::vector<Fetch>& fetches, const FeedDict& feeds = {}, const RunOptions& options = {},
+                          RunMetadata* run_metadata = nullptr);
+  std::vector<Tensor> run(std::initializer_list<Fetch> fetches, const FeedDict& feeds = {}, const RunOptions& options = {},
+                          RunMetadata* run_metadata = nullptr) {
+    return run(std::vector<Fetch>(fetches), feeds, options, run_metadata);
+  }
   // A step of several runs of the bare session, with hooks around those made through the context: TF1's run_step_fn.
   class StepContext {
    public:
     Session& session() { return session_; }
-    std::vector<Tensor> run_with_hooks(const std::vector<Output>& fetches, const std::vector<Operation>& targets = {}, const FeedDict& feeds = {});
+    std::vector<Tensor> run_with_hooks(const std::vector<Fetch>& fetches, const FeedDict& feeds = {});
     void request_stop();
 
    private:

@@ -20,14 +20,13 @@ class Coordinator;
 
 // What to run: what the caller asked for, or what a hook adds.
 struct SessionRunArgs {
-  std::vector<Output> fetches = {};
-  std::vector<Operation> targets = {};
+  std::vector<Fetch> fetches = {};
   FeedDict feed_dict = {};
   std::optional<RunOptions> options = {};
 };
 
 struct SessionRunValues {
-  std::vector<Tensor> results;  // of the fetches this hook asked for, in its order
+  std::vector<Tensor> results;  // of the fetches this hook asked for, in its order; without value for operations
   const RunOptions& options;
   const RunMetadata& run_metadata;
 };

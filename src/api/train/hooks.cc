@@ -62,8 +62,8 @@ void LoggingTensorHook::begin() {
   iter_count_ = 0;
 }
 
-std::vector<Output> LoggingTensorHook::outputs() const {
-  std::vector<Output> result;
+std::vector<Fetch> LoggingTensorHook::fetches() const {
+  std::vector<Fetch> result;
   for (const auto& [tag, output] : tensors_) result.push_back(output);
   return result;
 }
@@ -72,7 +72,7 @@ std::optional<SessionRunArgs> LoggingTensorHook::before_run(SessionRunContext&) 
   const bool only_at_end = !options_.every_n_iter && !options_.every_n_secs;
   triggered_ = !only_at_end && timer_.should_trigger_for_step(iter_count_);
   if (!triggered_) return std::nullopt;
-  return SessionRunArgs{.fetches = outputs()};
+  return SessionRunArgs{.fetches = fetches()};
 }
 
 void LoggingTensorHook::log(const std::vector<Tensor>& values) {
@@ -95,7 +95,7 @@ void LoggingTensorHook::after_run(SessionRunContext&, const SessionRunValues& va
 }
 
 void LoggingTensorHook::end(Session& session) {
-  if (options_.at_end) log(session.run(outputs()));
+  if (options_.at_end) log(session.run(fetches()));
 }
 
 // --- CheckpointSaverHook

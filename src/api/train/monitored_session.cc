@@ -110,7 +110,7 @@ struct MonitoredSession::Impl {
     const RunOptions run_options = all.options.value_or(RunOptions());
     RunMetadata own_metadata;
     RunMetadata* metadata = request.metadata ? request.metadata : &own_metadata;
-    const std::vector<Tensor> results = session->run(all.fetches, all.targets, all.feed_dict, run_options, metadata);
+    const std::vector<Tensor> results = session->run(all.fetches, all.feed_dict, run_options, metadata);
     for (size_t i = 0; i < options.hooks.size(); ++i) {
       const auto first = results.begin() + static_cast<std::ptrdiff_t>(shares[i].begin);
       options.hooks[i]->after_run(context, {{first, first + static_cast<std::ptrdiff_t>(shares[i].count)}, run_options, *metadata});
@@ -121,14 +121,15 @@ struct MonitoredSession::Impl {
 
   static void merge(const SessionRunArgs& added, SessionRunArgs* all) {
     all->fetches.insert(all->fetches.end(), added.fetches.begin(), added.fetches.end());
-    all->targets.insert(all->targets.end(), added.targets.begin(), added.targets.end());
-    for (const auto& feed : added.feed_dict) {
-      const bool doubled = std::ranges::any_of(all->feed_dict, [&](const auto& f) { return f.first == feed.first; });
-      if (doubled) raise(failed_precondition("Same tensor is fed by a hook and by the caller or another hook: ", feed.first.name()));
-      all->feed_dict.push_back(feed);
+    for (const FeedDict::Item& feed : added.feed_dict.items()) {
+      const bool doubled = std::ranges::any_of(all->feed_dict.items(), [&](const FeedDict::Item& f) { return key_name(f.key) == key_name(feed.key); });
+      if (doubled) raise(failed_precondition("Same tensor is fed by a hook and by the caller or another hook: ", key_name(feed.key)));
+      all->feed_dict.add(feed.key, feed.value);
     }
     if (added.options) all->options = merge_options(all->options.value_or(RunOptions()), *added.options);
   }
+
+  static std::string key_name(const Fetch& key) { return key.output() ? key.output().name() : key.name(); }
 
   static RunOptions merge_options(RunOptions a, const RunOptions& b) {
     a.trace_level = std::max(a.trace_level, b.trace_level);
@@ -211,26 +212,23 @@ bool MonitoredSession::should_stop() const { return impl_->should_stop(); }
 
 bool MonitoredSession::run(const Operation& target, const FeedDict& feeds) {
   try {
-    run(std::vector<Output>{}, {target}, feeds);
+    run(std::vector<Fetch>{target}, feeds);
     return true;
   } catch (const errors::OutOfRangeError&) {
     return false;
   }
 }
 
-Tensor MonitoredSession::run(const Output& fetch, const FeedDict& feeds) { return run(std::vector<Output>{fetch}, feeds)[0]; }
+Tensor MonitoredSession::run(const Output& fetch, const FeedDict& feeds) { return run(std::vector<Fetch>{fetch}, feeds)[0]; }
 
-std::vector<Tensor> MonitoredSession::run(const std::vector<Output>& fetches, const FeedDict& feeds) { return run(fetches, {}, feeds); }
-
-std::vector<Tensor> MonitoredSession::run(const std::vector<Output>& fetches, const std::vector<Operation>& targets, const FeedDict& feeds,
-                                          const RunOptions& options, RunMetadata* run_metadata) {
-  const RunRequest request{{fetches, targets, feeds, options}, run_metadata};
+std::vector<Tensor> MonitoredSession::run(const std::vector<Fetch>& fetches, const FeedDict& feeds, const RunOptions& options,
+                                          RunMetadata* run_metadata) {
+  const RunRequest request{{fetches, feeds, options}, run_metadata};
   return impl_->recovering([&] { return impl_->run_hooked(request); });
 }
 
-std::vector<Tensor> MonitoredSession::StepContext::run_with_hooks(const std::vector<Output>& fetches, const std::vector<Operation>& targets,
-                                                                  const FeedDict& feeds) {
-  return owner_.impl_->run_hooked({{fetches, targets, feeds, std::nullopt}, nullptr});
+std::vector<Tensor> MonitoredSession::StepContext::run_with_hooks(const std::vector<Fetch>& fetches, const FeedDict& feeds) {
+  return owner_.impl_->run_hooked({{fetches, feeds, std::nullopt}, nullptr});
 }
 
 void MonitoredSession::StepContext::request_stop() { owner_.impl_->stop = true; }

@@ -109,7 +109,7 @@ TEST_F(MonitoredSessionTest, trains_saves_and_logs_as_tensorflow_does) {
                                              .save_checkpoint_steps = 3,
                                              .save_summaries_steps = 2,
                                              .log_step_count_steps = 4});
-    while (!session.should_stop()) losses.push_back(session.run({model.loss}, {model.train})[0].scalar<float>());
+    while (!session.should_stop()) losses.push_back(session.run({model.loss, model.train})[0].scalar<float>());
   }
   const std::vector<float> expected = {4.0f, 1.2099998f, 0.36602488f, 0.11072253f, 0.03349357f, 0.0101318058f, 0.0030648704f};
   ASSERT_EQ(losses.size(), expected.size());
@@ -187,7 +187,7 @@ TEST_F(MonitoredSessionTest, nan_loss_stops_training) {
     MonitoredSession session({.hooks = {Tracer("A"), NanTensorHook(loss, {.fail_on_nan_loss = false})}});
     for (const float fed : {1.0f, 2.0f, -1.0f, 3.0f}) {
       if (session.should_stop()) break;
-      values.push_back(session.run(std::vector<Output>{loss, count}, {{x, Tensor(fed)}})[0].scalar<float>());
+      values.push_back(session.run({loss, count}, {{x, Tensor(fed)}})[0].scalar<float>());
     }
   }
   ASSERT_EQ(values.size(), 3u);
