@@ -73,7 +73,7 @@ int run_conformance(const ConformanceOptions& options) {
     if (folder == ".") folder = std::filesystem::absolute(file.parent_path()).filename().string();
     run_file(file, folder, options, &summary);
   }
-  for (const auto& [op, cases] : summary.missing) std::printf("skipped %d: %s is not registered\n", cases, op.c_str());
+  for (const auto& [op, cases] : summary.missing) std::printf("skipped %d: no %s\n", cases, op.c_str());
   std::printf("%-28s %8s %8s %8s\n", "folder", "passed", "failed", "skipped");
   for (const auto& [folder, c] : summary.by_folder) std::printf("%-28s %8d %8d %8d\n", folder.c_str(), c.passed, c.failed, c.skipped);
   std::printf("%d passed, %d failed, %d skipped\n", summary.total.passed, summary.total.failed, summary.total.skipped);

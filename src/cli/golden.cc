@@ -3,7 +3,9 @@
 #include <cmath>
 
 #include "absl/strings/str_format.h"
+#include "autodiff/gradients.h"
 #include "graph/graph_def.h"
+#include "graph/op_maker.h"
 #include "graph/proto_convert.h"
 #include "io/record_reader.h"
 #include "ops/all_ops.h"
@@ -143,6 +145,11 @@ absl::StatusOr<std::shared_ptr<GraphImpl>> import(const std::string& bytes) {
   return graph;
 }
 
+absl::StatusOr<Output> first_output(absl::StatusOr<Node*> node) {
+  if (!node.ok()) return node.status();
+  return Output(*node, 0);
+}
+
 absl::StatusOr<std::vector<Output>> find_outputs(const GraphImpl& graph, const std::vector<std::string>& names) {
   std::vector<Output> outputs;
   for (const std::string& name : names) {
@@ -201,7 +208,74 @@ CaseResult run_case(const GoldenRecord& record) {
   return compare_all(record, *got, *expected, record.texts("fetches"));
 }
 
-// The gradient driver is not linked yet.
-CaseResult run_gradient(const GoldenRecord&) { return {CaseResult::Outcome::kSkipped, "gradients"}; }
+namespace {
+
+// A tensor like `like` filled with the value, as nodes of the graph.
+absl::StatusOr<Output> filled_like(GraphImpl& graph, const Output& like, float value) {
+  MR_ASSIGN_OR_RETURN(const Output shape, first_output(make_op(graph, {.type = "Shape", .args = {like}})));
+  MR_ASSIGN_OR_RETURN(const Output constant, make_const(graph, Tensor(value)));
+  MR_ASSIGN_OR_RETURN(const Output scalar, first_output(make_op(graph, {.type = "Cast", .args = {constant}, .attrs = {{"DstT", base_dtype(like.dtype())}}})));
+  return first_output(make_op(graph, {.type = "Fill", .args = {shape, scalar}}));
+}
+
+struct GradientRun {
+  std::vector<std::string> kinds;
+  std::vector<Tensor> y, grads;
+};
+
+absl::StatusOr<GradientRun> differentiate(const GoldenRecord& record) {
+  MR_ASSIGN_OR_RETURN(const std::shared_ptr<GraphImpl> graph, import(record.text("graph_def")));
+  GradientSpec spec;
+  MR_ASSIGN_OR_RETURN(spec.xs, find_outputs(*graph, record.texts("xs")));
+  MR_ASSIGN_OR_RETURN(spec.ys, find_outputs(*graph, record.texts("ys")));
+  if (record.has("grad_ys_fill")) {
+    for (const Output& y : spec.ys) {
+      MR_ASSIGN_OR_RETURN(const Output grad, filled_like(*graph, y, record.number("grad_ys_fill")));
+      spec.grad_ys.push_back(grad);
+    }
+  }
+  MR_ASSIGN_OR_RETURN(const std::vector<Gradient> gradients, add_gradients(*graph, spec));
+  GradientRun run;
+  std::vector<Output> fetches = spec.ys;
+  for (const Gradient& g : gradients) {
+    run.kinds.push_back(!g ? "none" : g.is_slices() ? "slices" : "dense");
+    if (!g) continue;
+    Output dense = g.dense();
+    if (g.is_slices()) {
+      MR_ASSIGN_OR_RETURN(dense, densify(*graph, g.slices()));
+    }
+    fetches.push_back(dense);
+  }
+  MR_ASSIGN_OR_RETURN(const std::shared_ptr<SessionCore> session, SessionCore::create(graph));
+  std::vector<Tensor> values;
+  MR_RETURN_IF_ERROR(session->run({.fetches = fetches}, &values));
+  run.y.assign(values.begin(), values.begin() + static_cast<ptrdiff_t>(spec.ys.size()));
+  run.grads.assign(values.begin() + static_cast<ptrdiff_t>(spec.ys.size()), values.end());
+  return run;
+}
+
+}  // namespace
+
+CaseResult run_gradient(const GoldenRecord& record) {
+  if (record.has("meta_graph")) return {CaseResult::Outcome::kSkipped, "gradients through an imported cond or while_loop"};
+  absl::StatusOr<GradientRun> run = differentiate(record);
+  if (!run.ok()) {
+    if (std::string op = unregistered_op(run.status()); !op.empty()) return {CaseResult::Outcome::kSkipped, std::move(op)};
+    return failed(run.status().ToString());
+  }
+  if (run->kinds != record.texts("grad_kinds")) {
+    std::string text = "kinds of gradients:";
+    for (const std::string& kind : run->kinds) text += " " + kind;
+    return failed(text);
+  }
+  const auto expected_y = record.tensors("expected_y"), expected_grads = record.tensors("expected_grads");
+  if (!expected_y.ok() || !expected_grads.ok()) return failed("the record cannot be read");
+  std::vector<Tensor> wanted;
+  for (size_t i = 0; i < expected_grads->size(); ++i) {
+    if (i >= run->kinds.size() || run->kinds[i] != "none") wanted.push_back((*expected_grads)[i]);
+  }
+  if (CaseResult y = compare_all(record, run->y, *expected_y, record.texts("ys")); y.outcome != CaseResult::Outcome::kPassed) return y;
+  return compare_all(record, run->grads, wanted, {});
+}
 
 }  // namespace millrace
