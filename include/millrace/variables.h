@@ -153,8 +153,11 @@ class Variable {
  public:
   Variable() = default;  // no variable
   explicit Variable(const Input& initial_value, const VariableOptions& options = {});
-  // The initial value made by a function, inside the variable's own control-flow-free scope.
-  explicit Variable(std::function<Output()> initial_value, const VariableOptions& options = {});
+  // The initial value made by a function, below the variable's own scope "Initializer".
+  template <class F>
+  requires std::is_invocable_r_v<Output, F>
+  explicit Variable(F initial_value, const VariableOptions& options = {})
+      : Variable(from_function(std::move(initial_value), options)) {}
   explicit Variable(std::shared_ptr<VariableImpl> impl) : impl_(std::move(impl)) {}
   explicit operator bool() const { return impl_ != nullptr; }
 
@@ -194,6 +197,8 @@ class Variable {
   friend bool operator==(const Variable&, const Variable&) = default;
 
  private:
+  static std::shared_ptr<VariableImpl> from_function(const std::function<Output()>& initial_value,
+                                                     const VariableOptions& options);
   std::shared_ptr<VariableImpl> impl_;
 };
 

@@ -5,14 +5,17 @@
 
 namespace millrace {
 
-std::vector<Gradient> gradients(const std::vector<Input>& ys, const std::vector<Input>& xs, const GradientsOptions& options) {
+std::vector<Gradient> gradients(const std::vector<Input>& ys, const std::vector<Input>& xs,
+                                const GradientsOptions& options) {
   const SourceScope source(ys.empty() ? Input() : ys[0]);
   GraphImpl& graph = default_graph();
   GradientSpec spec;
   {
     // Literals among the ys become constants below the scope, as in TF1.
-    for (const Input& y : ys) spec.ys.push_back(value_or_raise(to_output(graph, y, DataType::kInvalid, "y", false, current_source())));
-    for (const Input& x : xs) spec.xs.push_back(value_or_raise(to_output(graph, x, DataType::kInvalid, "x", true, current_source())));
+    for (const Input& y : ys)
+      spec.ys.push_back(value_or_raise(to_output(graph, y, DataType::kInvalid, "y", false, current_source())));
+    for (const Input& x : xs)
+      spec.xs.push_back(value_or_raise(to_output(graph, x, DataType::kInvalid, "x", true, current_source())));
   }
   for (const Output& g : options.grad_ys) spec.grad_ys.emplace_back(g);
   spec.name = options.name;

@@ -35,15 +35,16 @@ Output random_uniform(const TensorShape& shape, double low, double high, std::op
   const name_scope scope("random_uniform");
   const Output dims = shape_const(shape, "shape");
   const Output min = scalar_const(low, dtype, "min"), max = scalar_const(high, dtype, "max");
-  if (is_integer(dtype)) return create_output("RandomUniformInt", {dims, min, max}, random_attrs(DataType::kInvalid, seed), scope.name());
+  if (is_integer(dtype))
+    return create_output("RandomUniformInt", {dims, min, max}, random_attrs(DataType::kInvalid, seed), scope.name());
   const Output unit = create_output("RandomUniform", {dims}, random_attrs(dtype, seed));
   const Output range = create_output("Sub", {max, min}, {}, "sub");
   const Output scaled = create_output("Mul", {unit, range}, {}, "mul");
   return create_output("AddV2", {scaled, min}, {}, scope.name());
 }
 
-Output random_gaussian(std::string_view op, std::string_view name, const TensorShape& shape, double mean, double stddev, std::optional<int64_t> seed,
-                       DataType dtype) {
+Output random_gaussian(std::string_view op, std::string_view name, const TensorShape& shape, double mean, double stddev,
+                       std::optional<int64_t> seed, DataType dtype) {
   const name_scope scope(name);
   const Output dims = shape_const(shape, "shape");
   const Output center = scalar_const(mean, dtype, "mean"), width = scalar_const(stddev, dtype, "stddev");
@@ -52,7 +53,8 @@ Output random_gaussian(std::string_view op, std::string_view name, const TensorS
   return create_output("AddV2", {scaled, center}, {}, scope.name());
 }
 
-Output truncated_normal(const TensorShape& shape, double mean, double stddev, std::optional<int64_t> seed, DataType dtype) {
+Output truncated_normal(const TensorShape& shape, double mean, double stddev, std::optional<int64_t> seed,
+                        DataType dtype) {
   return random_gaussian("TruncatedNormal", "truncated_normal", shape, mean, stddev, seed, dtype);
 }
 
@@ -67,7 +69,8 @@ Fans fans_of(const TensorShape& shape) {
   if (shape.rank() == 1) return {static_cast<double>(shape.dim(0)), static_cast<double>(shape.dim(0))};
   double field = 1;
   for (int i = 0; i + 2 < shape.rank(); ++i) field *= static_cast<double>(shape.dim(i));
-  return {field * static_cast<double>(shape.dim(shape.rank() - 2)), field * static_cast<double>(shape.dim(shape.rank() - 1))};
+  return {field * static_cast<double>(shape.dim(shape.rank() - 2)),
+          field * static_cast<double>(shape.dim(shape.rank() - 1))};
 }
 
 // The standard deviation of a normal distribution cut at two of its own.
@@ -82,12 +85,15 @@ Output scaled_variance(const VarianceScalingOptions& o, const Initializer::Reque
     return random_uniform(request.shape, -limit, limit, o.seed, request.dtype);
   }
   if (o.distribution == "untruncated_normal")
-    return random_gaussian("RandomStandardNormal", "random_normal", request.shape, 0, std::sqrt(scale), o.seed, request.dtype);
+    return random_gaussian("RandomStandardNormal", "random_normal", request.shape, 0, std::sqrt(scale), o.seed,
+                           request.dtype);
   return truncated_normal(request.shape, 0, std::sqrt(scale) / kTruncatedStddev, o.seed, request.dtype);
 }
 
-Initializer seeded_scaling(double scale, const char* mode, const char* distribution, const SeededInitializerOptions& o) {
-  return variance_scaling_initializer({.scale = scale, .mode = mode, .distribution = distribution, .seed = o.seed, .dtype = o.dtype});
+Initializer seeded_scaling(double scale, const char* mode, const char* distribution,
+                           const SeededInitializerOptions& o) {
+  return variance_scaling_initializer(
+      {.scale = scale, .mode = mode, .distribution = distribution, .seed = o.seed, .dtype = o.dtype});
 }
 
 }  // namespace
@@ -96,7 +102,8 @@ Output filled(const TensorShape& shape, DataType dtype, int value, std::string_v
   const Input one_value = dtype == DataType::kBool     ? Input(Tensor(value != 0))
                           : dtype == DataType::kString ? Input(Tensor(""))
                                                        : Input(Tensor(static_cast<int32_t>(value)));
-  if (shape.num_elements() < kMaxConstElements) return constant(one_value, {.dtype = dtype, .shape = shape, .name = name});
+  if (shape.num_elements() < kMaxConstElements)
+    return constant(one_value, {.dtype = dtype, .shape = shape, .name = name});
   const name_scope scope(name);
   const Output dims = shape_const(shape, "shape_as_tensor");
   return create_output("Fill", {dims, constant(one_value, {.dtype = dtype})}, {}, scope.name());
@@ -112,14 +119,18 @@ Initializer ones_initializer(const InitializerOptions&) {
 Initializer constant_initializer(const Tensor& value, const ConstantInitializerOptions& options) {
   return Initializer([value, verify = options.verify_shape](const Initializer::Request& r) {
     if (verify && !(value.shape() == r.shape))
-      errors::raise(errors::Code::kInvalidArgument, str_cat("Expected Tensor's shape: ", r.shape, ", got ", value.shape(), "."));
+      errors::raise(errors::Code::kInvalidArgument,
+                    str_cat("Expected Tensor's shape: ", r.shape, ", got ", value.shape(), "."));
     return constant(value, {.dtype = r.dtype, .shape = r.shape});
   });
 }
 
 Initializer random_uniform_initializer(const RandomUniformInitializerOptions& o) {
-  if (!o.maxval && is_integer(o.dtype)) errors::raise(errors::Code::kInvalidArgument, "Must specify maxval for integer dtype " + dtype_name(o.dtype));
-  return Initializer([o](const Initializer::Request& r) { return random_uniform(r.shape, o.minval, o.maxval.value_or(1), o.seed, r.dtype); });
+  if (!o.maxval && is_integer(o.dtype))
+    errors::raise(errors::Code::kInvalidArgument, "Must specify maxval for integer dtype " + dtype_name(o.dtype));
+  return Initializer([o](const Initializer::Request& r) {
+    return random_uniform(r.shape, o.minval, o.maxval.value_or(1), o.seed, r.dtype);
+  });
 }
 Initializer random_normal_initializer(const RandomNormalInitializerOptions& o) {
   return Initializer([o](const Initializer::Request& r) {
@@ -127,7 +138,8 @@ Initializer random_normal_initializer(const RandomNormalInitializerOptions& o) {
   });
 }
 Initializer truncated_normal_initializer(const RandomNormalInitializerOptions& o) {
-  return Initializer([o](const Initializer::Request& r) { return truncated_normal(r.shape, o.mean, o.stddev, o.seed, r.dtype); });
+  return Initializer(
+      [o](const Initializer::Request& r) { return truncated_normal(r.shape, o.mean, o.stddev, o.seed, r.dtype); });
 }
 
 Initializer uniform_unit_scaling_initializer(const UniformUnitScalingOptions& o) {
@@ -143,33 +155,47 @@ Initializer variance_scaling_initializer(const VarianceScalingOptions& o) {
   const auto refuse = [](const std::string& message) { errors::raise(errors::Code::kInvalidArgument, message); };
   if (o.scale <= 0) refuse("`scale` must be positive float.");
   if (o.mode != "fan_in" && o.mode != "fan_out" && o.mode != "fan_avg") refuse("Invalid `mode` argument: " + o.mode);
-  if (o.distribution != "uniform" && o.distribution != "normal" && o.distribution != "truncated_normal" && o.distribution != "untruncated_normal")
+  if (o.distribution != "uniform" && o.distribution != "normal" && o.distribution != "truncated_normal" &&
+      o.distribution != "untruncated_normal")
     refuse("Invalid `distribution` argument: " + o.distribution);
   return Initializer([o](const Initializer::Request& r) { return scaled_variance(o, r); });
 }
-Initializer glorot_uniform_initializer(const SeededInitializerOptions& o) { return seeded_scaling(1, "fan_avg", "uniform", o); }
-Initializer glorot_normal_initializer(const SeededInitializerOptions& o) { return seeded_scaling(1, "fan_avg", "truncated_normal", o); }
+Initializer glorot_uniform_initializer(const SeededInitializerOptions& o) {
+  return seeded_scaling(1, "fan_avg", "uniform", o);
+}
+Initializer glorot_normal_initializer(const SeededInitializerOptions& o) {
+  return seeded_scaling(1, "fan_avg", "truncated_normal", o);
+}
 
 namespace initializers {
 
 Initializer he_normal(const SeededInitializerOptions& o) { return seeded_scaling(2, "fan_in", "truncated_normal", o); }
 Initializer he_uniform(const SeededInitializerOptions& o) { return seeded_scaling(2, "fan_in", "uniform", o); }
-Initializer lecun_normal(const SeededInitializerOptions& o) { return seeded_scaling(1, "fan_in", "truncated_normal", o); }
+Initializer lecun_normal(const SeededInitializerOptions& o) {
+  return seeded_scaling(1, "fan_in", "truncated_normal", o);
+}
 Initializer lecun_uniform(const SeededInitializerOptions& o) { return seeded_scaling(1, "fan_in", "uniform", o); }
 
 Initializer identity(const IdentityInitializerOptions& o) {
   return Initializer([o](const Initializer::Request& r) {
-    if (r.shape.rank() != 2) errors::raise(errors::Code::kInvalidArgument, "Identity matrix initializer can only be used for 2D matrices.");
+    if (r.shape.rank() != 2)
+      errors::raise(errors::Code::kInvalidArgument, "Identity matrix initializer can only be used for 2D matrices.");
     Output eye;
     {
       const name_scope scope("eye");
       const Output ones = filled(TensorShape({std::min(r.shape.dim(0), r.shape.dim(1))}), r.dtype, 1, "ones");
       if (r.shape.dim(0) == r.shape.dim(1)) {
         const name_scope diag("diag");
-        const Output k = millrace::constant(0, {.name = "k"}), rows = millrace::constant(-1, {.name = "num_rows"}), columns = millrace::constant(-1, {.name = "num_cols"});
-        eye = create_output("MatrixDiagV3", {ones, k, rows, columns, millrace::constant(Tensor(0), {.dtype = r.dtype, .name = "padding_value"})}, {}, diag.name());
+        const Output k = millrace::constant(0, {.name = "k"}), rows = millrace::constant(-1, {.name = "num_rows"}),
+                     columns = millrace::constant(-1, {.name = "num_cols"});
+        eye = create_output(
+            "MatrixDiagV3",
+            {ones, k, rows, columns, millrace::constant(Tensor(0), {.dtype = r.dtype, .name = "padding_value"})}, {},
+            diag.name());
       } else {
-        eye = create_output("MatrixSetDiagV3", {filled(r.shape, r.dtype, 0, "zeros"), ones, millrace::constant(0, {.name = "k"})}, {}, scope.name());
+        eye = create_output("MatrixSetDiagV3",
+                            {filled(r.shape, r.dtype, 0, "zeros"), ones, millrace::constant(0, {.name = "k"})}, {},
+                            scope.name());
       }
     }
     const name_scope scope("mul");

@@ -12,15 +12,17 @@ class VariableDef;
 
 namespace millrace {
 
-class VariableImpl final : public CollectionObject, public OutputSource, public std::enable_shared_from_this<VariableImpl> {
+class VariableImpl final : public CollectionObject,
+                           public OutputSource,
+                           public std::enable_shared_from_this<VariableImpl> {
  public:
   std::string name() const override { return variable.name(); }
   std::string to_proto() const override;
   // For a resource variable each conversion is a read of its own; by reference it is the handle.
   Output to_output(bool as_ref) const override;
 
-  Output variable;       // VariableV2's reference, or VarHandleOp's handle
-  Output snapshot;       // "w/read" or "w/Read/ReadVariableOp"
+  Output variable;  // VariableV2's reference, or VarHandleOp's handle
+  Output snapshot;  // "w/read" or "w/Read/ReadVariableOp"
   Operation initializer;
   Output initial_value;
   DataType dtype = DataType::kInvalid;  // of the value
@@ -30,7 +32,8 @@ class VariableImpl final : public CollectionObject, public OutputSource, public 
   Constraint constraint;
 };
 
-// Small tensors of one value as a constant, large ones as a Fill, as tf.zeros and tf.ones build them in the current scopes.
+// Small tensors of one value as a constant, large ones as a Fill, as tf.zeros and tf.ones build them in the current
+// scopes.
 Output filled(const TensorShape& shape, DataType dtype, int value, std::string_view name);
 
 }  // namespace millrace

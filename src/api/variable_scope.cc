@@ -31,7 +31,9 @@ VariableStore& store() { return default_graph().attachment<VariableStore>(); }
 
 std::atomic<bool> resource_by_default{false};
 
-std::string joined(const std::string& scope, std::string_view name) { return scope.empty() ? std::string(name) : str_cat(scope, "/", name); }
+std::string joined(const std::string& scope, std::string_view name) {
+  return scope.empty() ? std::string(name) : str_cat(scope, "/", name);
+}
 
 [[noreturn]] void refuse(const std::string& message) { errors::raise(errors::Code::kInvalidArgument, message); }
 
@@ -75,7 +77,8 @@ variable_scope::variable_scope(std::string_view name, const VariableScopeOptions
     raise_if_error(names.status());
     opened = names.name();
   }
-  scope_->name = wanted.empty() ? s.current.name : joined(s.current.name, by_default ? unique_scope(s, wanted) : wanted);
+  scope_->name =
+      wanted.empty() ? s.current.name : joined(s.current.name, by_default ? unique_scope(s, wanted) : wanted);
   scope_->original_name_scope = opened;
   apply_options(options, scope_.get());
   s.open(scope_->name);
@@ -113,11 +116,14 @@ variable_scope::~variable_scope() {
 
 namespace {
 
-Variable shared_variable(const Variable& found, const std::string& name, const PartialTensorShape& shape, DataType dtype) {
+Variable shared_variable(const Variable& found, const std::string& name, const PartialTensorShape& shape,
+                         DataType dtype) {
   if (!shape.is_compatible_with(found.shape()))
-    refuse(str_cat("Trying to share variable ", name, ", but specified shape ", shape, " and found shape ", found.shape(), "."));
+    refuse(str_cat("Trying to share variable ", name, ", but specified shape ", shape, " and found shape ",
+                   found.shape(), "."));
   if (dtype != DataType::kInvalid && base_dtype(found.dtype()) != dtype)
-    refuse(str_cat("Trying to share variable ", name, ", but specified dtype ", dtype_name(dtype), " and found dtype ", dtype_name(base_dtype(found.dtype())), "."));
+    refuse(str_cat("Trying to share variable ", name, ", but specified dtype ", dtype_name(dtype), " and found dtype ",
+                   dtype_name(base_dtype(found.dtype())), "."));
   return found;
 }
 
@@ -137,8 +143,8 @@ void add_regularization(const Variable& v, const Regularizer& regularizer, const
   if (loss) add_to_collection(GraphKeys::REGULARIZATION_LOSSES, loss);
 }
 
-Variable new_variable(const std::string& name, const PartialTensorShape& shape, DataType dtype, const VariableScope& scope, const GetVariableOptions& o,
-                      const Initializer& initializer) {
+Variable new_variable(const std::string& name, const PartialTensorShape& shape, DataType dtype,
+                      const VariableScope& scope, const GetVariableOptions& o, const Initializer& initializer) {
   VariableOptions options;
   options.trainable = o.trainable.value_or(true);
   options.collections = o.collections;
@@ -168,13 +174,19 @@ Variable find_or_make(std::string_view short_name, const PartialTensorShape& sha
   const DataType dtype = o.dtype != DataType::kInvalid ? o.dtype : scope.dtype;
   const auto found = s.variables.find(name);
   if (found != s.variables.end()) {
-    if (scope.reuse == Reuse::kTrue || scope.reuse == Reuse::kAuto) return shared_variable(found->second, name, shape, dtype);
-    std::string message = str_cat("Variable ", name, " already exists, disallowed. Did you mean to set reuse=True or reuse=tf.AUTO_REUSE in VarScope?");
-    if (!found->second.op().source().empty()) str_append(&message, " Originally defined at ", found->second.op().source(), ".");
+    if (scope.reuse == Reuse::kTrue || scope.reuse == Reuse::kAuto)
+      return shared_variable(found->second, name, shape, dtype);
+    std::string message =
+        str_cat("Variable ", name,
+                " already exists, disallowed. Did you mean to set reuse=True or reuse=tf.AUTO_REUSE in VarScope?");
+    if (!found->second.op().source().empty())
+      str_append(&message, " Originally defined at ", found->second.op().source(), ".");
     refuse(message);
   }
   if (scope.reuse == Reuse::kTrue)
-    refuse(str_cat("Variable ", name, " does not exist, or was not created with tf.get_variable(). Did you mean to set reuse=tf.AUTO_REUSE in VarScope?"));
+    refuse(str_cat("Variable ", name,
+                   " does not exist, or was not created with tf.get_variable(). Did you mean to set "
+                   "reuse=tf.AUTO_REUSE in VarScope?"));
   Initializer initializer = o.initializer ? o.initializer : scope.initializer;
   if (!initializer) initializer = default_initializer(name, dtype);
   const Variable made = new_variable(name, shape, dtype, scope, o, initializer);
@@ -186,8 +198,12 @@ Variable find_or_make(std::string_view short_name, const PartialTensorShape& sha
 
 }  // namespace
 
-Variable get_variable(std::string_view name, const PartialTensorShape& shape, const GetVariableOptions& options) { return find_or_make(name, shape, options); }
-Variable get_variable(std::string_view name, const GetVariableOptions& options) { return find_or_make(name, {}, options); }
+Variable get_variable(std::string_view name, const PartialTensorShape& shape, const GetVariableOptions& options) {
+  return find_or_make(name, shape, options);
+}
+Variable get_variable(std::string_view name, const GetVariableOptions& options) {
+  return find_or_make(name, {}, options);
+}
 
 Variable get_local_variable(std::string_view name, const PartialTensorShape& shape, const GetVariableOptions& options) {
   GetVariableOptions local = options;

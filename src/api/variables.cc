@@ -31,7 +31,8 @@ struct InitialValue {
 
 class VariableBuilder {
  public:
-  VariableBuilder(InitialValue initial, const VariableOptions& options) : graph_(default_graph()), initial_(initial), options_(options) {}
+  VariableBuilder(InitialValue initial, const VariableOptions& options)
+      : graph_(default_graph()), initial_(initial), options_(options) {}
 
   std::shared_ptr<VariableImpl> build() {
     const ScopesGuard restore(graph_);
@@ -49,19 +50,23 @@ class VariableBuilder {
   void set_initial_value(const Output& value) {
     if (!value) errors::raise(errors::Code::kInvalidArgument, "initial_value must be specified.");
     if (options_.dtype != DataType::kInvalid && base_dtype(value.dtype()) != options_.dtype)
-      errors::raise(errors::Code::kInvalidArgument, str_cat("Tensor conversion requested dtype ", dtype_name(options_.dtype), " for Tensor with dtype ",
-                                                            dtype_name(base_dtype(value.dtype())), ": ", value.name()));
+      errors::raise(errors::Code::kInvalidArgument,
+                    str_cat("Tensor conversion requested dtype ", dtype_name(options_.dtype), " for Tensor with dtype ",
+                            dtype_name(base_dtype(value.dtype())), ": ", value.name()));
     impl_->initial_value = value;
     impl_->dtype = base_dtype(value.dtype());
   }
 
-  void colocate_attr(const std::string& node) { graph_.scopes().attrs.emplace_back("_class", AttrValue(std::vector<std::string>{"loc:@" + node})); }
+  void colocate_attr(const std::string& node) {
+    graph_.scopes().attrs.emplace_back("_class", AttrValue(std::vector<std::string>{"loc:@" + node}));
+  }
 
   void call_initializer() {
     const ScopesGuard restore(graph_);
     const name_scope scope("Initializer");
     const device none("");
-    set_initial_value(initial_.function ? (*initial_.function)() : convert_to_tensor(*initial_.value, options_.dtype, "initial_value"));
+    set_initial_value(initial_.function ? (*initial_.function)()
+                                        : convert_to_tensor(*initial_.value, options_.dtype, "initial_value"));
   }
 
   PartialTensorShape declared_shape() const {
@@ -71,8 +76,9 @@ class VariableBuilder {
 
   void check_shape() const {
     if (options_.validate_shape && !impl_->initial_value.shape().is_fully_defined())
-      errors::raise(errors::Code::kInvalidArgument, str_cat("initial_value must have a shape specified: Tensor(\"", impl_->initial_value.name(),
-                                                            "\", shape=", impl_->initial_value.shape(), ", dtype=", dtype_name(impl_->dtype), ")"));
+      errors::raise(errors::Code::kInvalidArgument,
+                    str_cat("initial_value must have a shape specified: Tensor(\"", impl_->initial_value.name(),
+                            "\", shape=", impl_->initial_value.shape(), ", dtype=", dtype_name(impl_->dtype), ")"));
   }
 
   void build_reference(const std::string& scope) {
@@ -86,13 +92,16 @@ class VariableBuilder {
       make_variable(scope);
     }
     check_shape();
-    impl_->initializer = create_op("Assign", {Input(impl_->variable), impl_->initial_value}, {{"validate_shape", options_.validate_shape}, {"use_locking", true}});
+    impl_->initializer = create_op("Assign", {Input(impl_->variable), impl_->initial_value},
+                                   {{"validate_shape", options_.validate_shape}, {"use_locking", true}});
     const colocate_with there(impl_->variable.op());
     impl_->snapshot = create_output("Identity", {impl_->variable}, {}, "read");
   }
 
   void make_variable(const std::string& scope) {
-    impl_->variable = create_output("VariableV2", {}, {{"shape", declared_shape()}, {"dtype", impl_->dtype}, {"container", options_.container}}, scope);
+    impl_->variable =
+        create_output("VariableV2", {},
+                      {{"shape", declared_shape()}, {"dtype", impl_->dtype}, {"container", options_.container}}, scope);
   }
 
   void build_resource(const std::string& scope) {
@@ -101,7 +110,11 @@ class VariableBuilder {
       const ScopesGuard restore(graph_);
       colocate_attr(shared_name);
       call_initializer();
-      AttrMap attrs{{"dtype", impl_->dtype}, {"shape", declared_shape()}, {"shared_name", shared_name}, {"debug_name", scope}, {"container", options_.container}};
+      AttrMap attrs{{"dtype", impl_->dtype},
+                    {"shape", declared_shape()},
+                    {"shared_name", shared_name},
+                    {"debug_name", scope},
+                    {"container", options_.container}};
       impl_->variable = create_output("VarHandleOp", {}, std::move(attrs), scope);
     }
     {
@@ -113,15 +126,17 @@ class VariableBuilder {
       const name_scope inside("Assign");
       const colocate_with nothing(Operation(), true);
       const auto there = on_device(on);
-      impl_->initializer =
-          create_op("AssignVariableOp", {impl_->variable, impl_->initial_value}, {{"dtype", impl_->dtype}, {"validate_shape", false}}, inside.name());
+      impl_->initializer = create_op("AssignVariableOp", {impl_->variable, impl_->initial_value},
+                                     {{"dtype", impl_->dtype}, {"validate_shape", false}}, inside.name());
     }
     const name_scope inside("Read");
     const auto there = on_device(on);
     impl_->snapshot = create_output("ReadVariableOp", {impl_->variable}, {{"dtype", impl_->dtype}});
   }
 
-  static std::unique_ptr<device> on_device(const std::string& name) { return name.empty() ? nullptr : std::make_unique<device>(name); }
+  static std::unique_ptr<device> on_device(const std::string& name) {
+    return name.empty() ? nullptr : std::make_unique<device>(name);
+  }
 
   GraphImpl& graph_;
   InitialValue initial_;
@@ -164,8 +179,12 @@ Output VariableImpl::to_output(bool as_ref) const {
   return create_output("ReadVariableOp", {variable}, {{"dtype", dtype}});
 }
 
-Variable::Variable(const Input& initial_value, const VariableOptions& options) : impl_(build_variable({&initial_value, nullptr}, options)) {}
-Variable::Variable(std::function<Output()> initial_value, const VariableOptions& options) : impl_(build_variable({nullptr, &initial_value}, options)) {}
+Variable::Variable(const Input& initial_value, const VariableOptions& options)
+    : impl_(build_variable({&initial_value, nullptr}, options)) {}
+std::shared_ptr<VariableImpl> Variable::from_function(const std::function<Output()>& initial_value,
+                                                      const VariableOptions& options) {
+  return build_variable({nullptr, &initial_value}, options);
+}
 
 std::string Variable::name() const { return checked(impl_).variable.name(); }
 Operation Variable::op() const { return checked(impl_).variable.op(); }
@@ -193,6 +212,28 @@ Output Variable::read_value() const {
   return identity(value());
 }
 
+// tf.cond(is_initialized, read_value, initial value), as TF1 lays it out.
+Output Variable::initialized_value() const {
+  const VariableImpl& v = checked(impl_);
+  const Output initialized = is_initialized();
+  const name_scope scope("cond");
+  const Operation decide = create_op("Switch", {initialized, initialized});
+  identity(decide.output(1), {.name = "switch_t"});
+  identity(decide.output(0), {.name = "switch_f"});
+  const Output pred = identity(initialized, {.name = "pred_id"});
+  Output read;
+  if (v.is_resource) {
+    const Output handle = create_op("Switch", {v.variable, pred}, {}, "ReadVariableOp/Switch").output(1);
+    read = create_output("ReadVariableOp", {handle}, {{"dtype", v.dtype}});
+  } else {
+    read = create_output("Identity", {create_op("RefSwitch", {v.variable, pred}, {}, "read/Switch").output(1)}, {}, "read");
+  }
+  const colocate_with there(v.initial_value.op());
+  const Output other = create_op("Switch", {v.initial_value, pred}).output(0);
+  const colocate_with nothing(Operation(), true);
+  return create_op("Merge", {std::vector<Output>{other, read}}).output(0);
+}
+
 Output Variable::is_initialized(const NameOptions& options) const {
   const VariableImpl& v = checked(impl_);
   return create_output(v.is_resource ? "VarIsInitializedOp" : "IsVariableInitialized", {v.variable}, {}, options.name);
@@ -208,14 +249,17 @@ struct UpdateOps {
 
 Output update(const VariableImpl& v, const UpdateOps& ops, const Input& value, const AssignOptions& options) {
   const SourceScope source(value);
-  if (!v.is_resource) return create_output(ops.reference, {Input(v.variable), value}, {{"use_locking", options.use_locking}}, options.name);
+  if (!v.is_resource)
+    return create_output(ops.reference, {Input(v.variable), value}, {{"use_locking", options.use_locking}},
+                         options.name);
   const Output tensor = convert_to_tensor(value, v.dtype);
   AttrMap attrs{{"dtype", v.dtype}, {"_has_manual_control_dependencies", true}};
   if (ops.resource == "AssignVariableOp") {
     const PartialTensorShape& shape = v.snapshot.shape();
     if (!shape.is_compatible_with(tensor.shape()))
-      errors::raise(errors::Code::kInvalidArgument, str_cat("Cannot assign value to variable '", v.name(), "': Shape mismatch.The variable shape ", shape,
-                                                            ", and the assigned value shape ", tensor.shape(), " are incompatible."));
+      errors::raise(errors::Code::kInvalidArgument,
+                    str_cat("Cannot assign value to variable '", v.name(), "': Shape mismatch.The variable shape ",
+                            shape, ", and the assigned value shape ", tensor.shape(), " are incompatible."));
     attrs.emplace("validate_shape", v.validate_shape && shape.is_fully_defined());
   }
   const Operation op = create_op(ops.resource, {v.variable, tensor}, std::move(attrs), options.name);
@@ -224,23 +268,32 @@ Output update(const VariableImpl& v, const UpdateOps& ops, const Input& value, c
 }
 
 Output scatter(const VariableImpl& v, const UpdateOps& ops, const IndexedSlices& delta, const AssignOptions& options) {
-  if (!v.is_resource) return create_output(ops.reference, {v.variable, delta.indices, delta.values}, {{"use_locking", options.use_locking}}, options.name);
-  const Operation op = create_op(ops.resource, {v.variable, delta.indices, delta.values}, {{"dtype", v.dtype}}, options.name);
+  if (!v.is_resource)
+    return create_output(ops.reference, {v.variable, delta.indices, delta.values},
+                         {{"use_locking", options.use_locking}}, options.name);
+  const Operation op =
+      create_op(ops.resource, {v.variable, delta.indices, delta.values}, {{"dtype", v.dtype}}, options.name);
   const control_dependencies after({op});
   return v.to_output(false);
 }
 
 }  // namespace
 
-Output Variable::assign(const Input& value, const AssignOptions& options) const { return update(checked(impl_), {"Assign", "AssignVariableOp"}, value, options); }
+Output Variable::assign(const Input& value, const AssignOptions& options) const {
+  return update(checked(impl_), {"Assign", "AssignVariableOp"}, value, options);
+}
 Output Variable::assign_add(const Input& delta, const AssignOptions& options) const {
   return update(checked(impl_), {"AssignAdd", "AssignAddVariableOp"}, delta, options);
 }
 Output Variable::assign_sub(const Input& delta, const AssignOptions& options) const {
   return update(checked(impl_), {"AssignSub", "AssignSubVariableOp"}, delta, options);
 }
-Output Variable::scatter_sub(const IndexedSlices& d, const AssignOptions& o) const { return scatter(checked(impl_), {"ScatterSub", "ResourceScatterSub"}, d, o); }
-Output Variable::scatter_add(const IndexedSlices& d, const AssignOptions& o) const { return scatter(checked(impl_), {"ScatterAdd", "ResourceScatterAdd"}, d, o); }
+Output Variable::scatter_sub(const IndexedSlices& d, const AssignOptions& o) const {
+  return scatter(checked(impl_), {"ScatterSub", "ResourceScatterSub"}, d, o);
+}
+Output Variable::scatter_add(const IndexedSlices& d, const AssignOptions& o) const {
+  return scatter(checked(impl_), {"ScatterAdd", "ResourceScatterAdd"}, d, o);
+}
 Output Variable::scatter_update(const IndexedSlices& d, const AssignOptions& o) const {
   return scatter(checked(impl_), {"ScatterUpdate", "ResourceScatterUpdate"}, d, o);
 }
@@ -252,7 +305,9 @@ tensorflow::VariableDef Variable::to_proto() const { return def_of(checked(impl_
 
 Variable Variable::from_proto(const tensorflow::VariableDef& def, std::string_view import_scope) {
   const Graph graph = get_default_graph();
-  const auto full = [&](const std::string& name) { return import_scope.empty() ? name : str_cat(import_scope, "/", name); };
+  const auto full = [&](const std::string& name) {
+    return import_scope.empty() ? name : str_cat(import_scope, "/", name);
+  };
   auto impl = std::make_shared<VariableImpl>();
   impl->variable = graph.get_tensor_by_name(full(def.variable_name()));
   impl->initializer = graph.get_operation_by_name(full(def.initializer_name()));
@@ -262,7 +317,8 @@ Variable Variable::from_proto(const tensorflow::VariableDef& def, std::string_vi
   impl->dtype = base_dtype(impl->snapshot.dtype());
   impl->trainable = def.trainable();
   if (base_dtype(impl->variable.dtype()) != (def.is_resource() ? DataType::kResource : impl->dtype))
-    errors::raise(errors::Code::kInvalidArgument, str_cat("VariableDef of '", def.variable_name(), "' does not fit the graph"));
+    errors::raise(errors::Code::kInvalidArgument,
+                  str_cat("VariableDef of '", def.variable_name(), "' does not fit the graph"));
   return Variable(std::move(impl));
 }
 
@@ -271,12 +327,17 @@ Output assign(const Variable& ref, const Input& value, const AssignOptions& opti
   locked.use_locking = true;
   return ref.assign(value, locked);
 }
-Output assign_add(const Variable& ref, const Input& value, const AssignOptions& options) { return ref.assign_add(value, options); }
-Output assign_sub(const Variable& ref, const Input& value, const AssignOptions& options) { return ref.assign_sub(value, options); }
+Output assign_add(const Variable& ref, const Input& value, const AssignOptions& options) {
+  return ref.assign_add(value, options);
+}
+Output assign_sub(const Variable& ref, const Input& value, const AssignOptions& options) {
+  return ref.assign_sub(value, options);
+}
 
 // ---- lists of variables
 
-template <> std::vector<Variable> get_collection<Variable>(std::string_view key, std::string_view scope) {
+template <>
+std::vector<Variable> get_collection<Variable>(std::string_view key, std::string_view scope) {
   std::vector<Variable> result;
   for (const CollectionItem& item : get_collection(key, scope))
     if (const auto* object = std::get_if<std::shared_ptr<CollectionObject>>(&item))
@@ -284,10 +345,18 @@ template <> std::vector<Variable> get_collection<Variable>(std::string_view key,
   return result;
 }
 
-std::vector<Variable> global_variables(std::string_view scope) { return get_collection<Variable>(GraphKeys::GLOBAL_VARIABLES, scope); }
-std::vector<Variable> local_variables(std::string_view scope) { return get_collection<Variable>(GraphKeys::LOCAL_VARIABLES, scope); }
-std::vector<Variable> model_variables(std::string_view scope) { return get_collection<Variable>(GraphKeys::MODEL_VARIABLES, scope); }
-std::vector<Variable> trainable_variables(std::string_view scope) { return get_collection<Variable>(GraphKeys::TRAINABLE_VARIABLES, scope); }
+std::vector<Variable> global_variables(std::string_view scope) {
+  return get_collection<Variable>(GraphKeys::GLOBAL_VARIABLES, scope);
+}
+std::vector<Variable> local_variables(std::string_view scope) {
+  return get_collection<Variable>(GraphKeys::LOCAL_VARIABLES, scope);
+}
+std::vector<Variable> model_variables(std::string_view scope) {
+  return get_collection<Variable>(GraphKeys::MODEL_VARIABLES, scope);
+}
+std::vector<Variable> trainable_variables(std::string_view scope) {
+  return get_collection<Variable>(GraphKeys::TRAINABLE_VARIABLES, scope);
+}
 
 Operation variables_initializer(const std::vector<Variable>& variables, std::string_view name) {
   std::vector<Operation> initializers;
@@ -300,12 +369,16 @@ Output is_variable_initialized(const Variable& variable) { return variable.is_in
 
 namespace {
 
-Output int_vector(const std::vector<int32_t>& values, std::string_view name) { return constant(Tensor(values), {.name = name}); }
+Output int_vector(const std::vector<int32_t>& values, std::string_view name) {
+  return constant(Tensor(values), {.name = name});
+}
 
 Output slice_of(const Output& vector, std::pair<int32_t, int32_t> range, bool open_begin, bool open_end) {
   const name_scope scope("strided_slice");
-  const Output begin = int_vector({range.first}, "stack"), end = int_vector({range.second}, "stack_1"), stride = int_vector({1}, "stack_2");
-  return create_output("StridedSlice", {vector, begin, end, stride}, {{"begin_mask", int64_t{open_begin}}, {"end_mask", int64_t{open_end}}}, scope.name());
+  const Output begin = int_vector({range.first}, "stack"), end = int_vector({range.second}, "stack_1"),
+               stride = int_vector({1}, "stack_2");
+  return create_output("StridedSlice", {vector, begin, end, stride},
+                       {{"begin_mask", int64_t{open_begin}}, {"end_mask", int64_t{open_end}}}, scope.name());
 }
 
 // tf.boolean_mask of a vector, op for op as Python builds it.
@@ -319,7 +392,8 @@ Output boolean_mask(const Output& values, const Output& mask) {
   {
     const name_scope concat("concat");
     const Output middle = create_output("Pack", {std::vector<Output>{size}}, {{"axis", int64_t{0}}}, "values_1");
-    shape = create_output("ConcatV2", {std::vector<Output>{first, middle, rest}, constant(Tensor(0), {.name = "axis"})}, {}, concat.name());
+    shape = create_output("ConcatV2", {std::vector<Output>{first, middle, rest}, constant(Tensor(0), {.name = "axis"})},
+                          {}, concat.name());
   }
   const Output flat = create_output("Reshape", {values, shape});
   Output flat_mask;
