@@ -58,6 +58,19 @@ class RuleContext final : public GradientContext {
   PartialTensorShape shape(const Output& output) const override {
     return output ? output.shape() : PartialTensorShape();
   }
+  PartialTensorShape variable_shape(const Output& handle) const override {
+    if (!handle) return {};
+    const std::vector<HandleType>& types = handle.node()->output_handle(handle.index());
+    return types.empty() ? PartialTensorShape() : types[0].shape;
+  }
+  bool is_zero(const Output& output) const override {
+    if (!output) return false;
+    if (output.node()->info().op == "ZerosLike" || output.node()->info().op == "Zeros") return true;
+    const Tensor* value = constant_value(output);
+    if (value == nullptr || !is_pod(value->dtype())) return false;
+    const auto* bytes = static_cast<const char*>(value->raw_data());
+    return std::all_of(bytes, bytes + value->byte_size(), [](char b) { return b == 0; });
+  }
   DataType dtype(const Output& output) const override {
     return output ? base_dtype(output.dtype()) : DataType::kInvalid;
   }

@@ -42,6 +42,10 @@ class GradientContext {
 
   // What is known statically.
   virtual PartialTensorShape shape(const Output& output) const = 0;
+  // The shape of the variable behind a resource handle, as far as it is known.
+  virtual PartialTensorShape variable_shape(const Output& handle) const { return {}; }
+  // True for what is zero by its making: a ZerosLike node, or a constant of zeros.
+  virtual bool is_zero(const Output& output) const { return false; }
   virtual DataType dtype(const Output& output) const = 0;  // never a reference type
   virtual const Tensor* constant_value(const Output& output) const = 0;  // null unless a constant
 

@@ -15,6 +15,7 @@ const Registry& all_ops() {
     register_bincount(*r);
     register_bitwise(*r);
     register_cast(*r);
+    register_checkpoint_ops(*r);
     register_comparison(*r);
     register_complex(*r);
     register_concat(*r);
@@ -29,6 +30,9 @@ const Registry& all_ops() {
     register_gather(*r);
     register_identity(*r);
     register_iterator(*r);
+    register_file_ops(*r);
+    register_gather(*r);
+    register_identity(*r);
     register_matmul(*r);
     register_pad(*r);
     register_partition(*r);
@@ -40,6 +44,10 @@ const Registry& all_ops() {
     register_scatter_nd(*r);
     register_segment(*r);
     register_rounding(*r);
+    register_resource_gather(*r);
+    register_resource_variable(*r);
+    register_reverse(*r);
+    register_scatter(*r);
     register_select(*r);
     register_shape_ops(*r);
     register_slice(*r);

@@ -94,7 +94,7 @@ TEST(Checkpoint, names_shards) {
   OpTest spec(all_ops(), "ShardedFilespec");
   spec.input(Tensor("foo")).input(Tensor(int32_t{100}));
   ASSERT_TRUE(spec.run().ok());
-  EXPECT_EQ(spec.output(0).scalar<std::string>(), "foo-?????-of-00100");
+  EXPECT_EQ(spec.output(0).scalar<std::string>(), "foo-" + std::string(5, '?') + "-of-00100");
 }
 
 TEST(Files, writes_reads_and_matches) {

@@ -186,7 +186,7 @@ Output through_backprop(GradientContext& g, const Output& dx, const Output& d, c
 absl::Status softmax_cross_entropy_gradient(GradientContext& g) {
   const Output dloss = g.dy(0), logits = g.x(0);
   Output dx = scale_rows(g, dloss, g.y(1));
-  if (g.has_dy(1)) dx = through_backprop(g, dx, g.dy(1), logits);
+  if (const Output second = g.dy(1); second && !g.is_zero(second)) dx = through_backprop(g, dx, second, logits);
   g.set_dx(0, dx);
   const Output log_softmax = g.op("LogSoftmax", {logits});
   const Output negative = g.op("Neg", {log_softmax});
@@ -196,7 +196,7 @@ absl::Status softmax_cross_entropy_gradient(GradientContext& g) {
 
 absl::Status sparse_cross_entropy_gradient(GradientContext& g) {
   Output dx = scale_rows(g, g.dy(0), g.y(1));
-  if (g.has_dy(1)) dx = through_backprop(g, dx, g.dy(1), g.x(0));
+  if (const Output second = g.dy(1); second && !g.is_zero(second)) dx = through_backprop(g, dx, second, g.x(0));
   g.set_dx(0, dx);
   return absl::OkStatus();
 }
