@@ -26,13 +26,11 @@ const Registry& all_ops() {
     register_dataset_functions(*r);
     register_dataset_sources(*r);
     register_dataset_transforms(*r);
+    register_file_ops(*r);
     register_functional(*r);
     register_gather(*r);
     register_identity(*r);
     register_iterator(*r);
-    register_file_ops(*r);
-    register_gather(*r);
-    register_identity(*r);
     register_matmul(*r);
     register_pad(*r);
     register_partition(*r);
