@@ -37,15 +37,13 @@ const Registry& all_ops() {
     register_random(*r);
     register_range(*r);
     register_reduction(*r);
-    register_resource_variable(*r);
-    register_reverse(*r);
-    register_scatter_nd(*r);
-    register_segment(*r);
-    register_rounding(*r);
     register_resource_gather(*r);
     register_resource_variable(*r);
     register_reverse(*r);
+    register_rounding(*r);
     register_scatter(*r);
+    register_scatter_nd(*r);
+    register_segment(*r);
     register_select(*r);
     register_shape_ops(*r);
     register_slice(*r);
