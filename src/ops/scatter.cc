@@ -1,5 +1,5 @@
-// Updates of chosen elements: Scatter* of the rows of a variable, ScatterNd* of elements or slices named by index vectors, of
-// variables of both kinds, and the functional ScatterNd and TensorScatter*.
+// Updates of variables of both kinds: Scatter* of rows, ScatterNd* of elements or slices named by index vectors. The ops that
+// update tensors stand in scatter_nd.cc.
 
 #include <algorithm>
 #include <string>
@@ -7,11 +7,9 @@
 
 #include "kernels/elements.h"
 #include "kernels/gather.h"
-#include "op/gradient_context.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/families.h"
-#include "ops/gradient_ops.h"
 #include "ops/variable_updates.h"
 
 namespace millrace {
@@ -68,10 +66,6 @@ void copy_elements(void* target, int64_t target_at, const void* update, int64_t 
   else
     copy_run(u, t, n);
 }
-struct Concatenate {
-  static std::string apply(const std::string& a, const std::string& b) { return a + b; }
-};
-
 template <class T> Run arithmetic_of(Combine c) {
   switch (c) {
     case Combine::kAdd: return combine_run<T, AddUpdate>;
@@ -104,8 +98,6 @@ absl::StatusOr<Run> run_of(Combine c, DataType dtype) {
     run = combine_run<bool, AddUpdate>;
   } else if (dtype == DataType::kBool && c == Combine::kSub) {
     run = combine_run<bool, SubUpdate>;
-  } else if (dtype == DataType::kString && c == Combine::kAdd) {
-    run = combine_run<std::string, Concatenate>;
   } else {
     run = arithmetic_of(c, dtype, NumberTypes());
   }
@@ -144,19 +136,6 @@ std::string flat_position(const TensorShape& shape, size_t i) {
   std::string text = "indices[";
   for (size_t d = 0; d < at.size(); ++d) str_append(&text, d == 0 ? "" : ",", at[d]);
   return text + "]";
-}
-
-// The elements of an index input of any integer type, read once.
-absl::StatusOr<std::vector<int64_t>> indices_of(KernelContext& ctx, int i) {
-  if (ctx.input(i).dtype() == DataType::kInt16) {
-    MR_ASSIGN_OR_RETURN(const auto v, ctx.flat<int16_t>(i));
-    return std::vector<int64_t>(v.begin(), v.end());
-  }
-  if (ctx.input(i).dtype() == DataType::kUint16) {
-    MR_ASSIGN_OR_RETURN(const auto v, ctx.flat<uint16_t>(i));
-    return std::vector<int64_t>(v.begin(), v.end());
-  }
-  return ctx.int_values(i);
 }
 
 // --- Rows
@@ -273,7 +252,7 @@ absl::Status scatter_nd(Combine combine, KernelContext& ctx, Tensor& target, int
     return absl::OkStatus();
   }
   if (count == 0) return absl::OkStatus();
-  MR_ASSIGN_OR_RETURN(const std::vector<int64_t> indices, indices_of(ctx, indices_input));
+  MR_ASSIGN_OR_RETURN(const std::vector<int64_t> indices, ctx.int_values(indices_input));
   int64_t slice = 1;
   for (int d = static_cast<int>(depth); d < params.rank(); ++d) slice *= params.dim(d);
   std::vector<int64_t> positions(static_cast<size_t>(count));
@@ -321,104 +300,6 @@ template <Combine kCombine> class ScatterNdVariable final : public Kernel {
   bool ignore_bad_ = false;
 };
 
-// Of a tensor: the result is another one, or the same buffer where nobody else holds it.
-absl::Status tensor_scatter_shape(ShapeContext& c) {
-  MR_RETURN_IF_ERROR(check_nd(c.input(0), c.input(1), c.input(2)));
-  return c.set_output(0, c.input(0));
-}
-
-template <Combine kCombine> class TensorScatter final : public Kernel {
- public:
-  absl::Status init(KernelInit& init) override {
-    MR_ASSIGN_OR_RETURN(ignore_bad_, ignores_bad_indices(init));
-    return absl::OkStatus();
-  }
-  absl::Status compute(KernelContext& ctx) override {
-    const Tensor in = ctx.input(0);  // a second owner: the buffer is not handed on while updates may be refused
-    if (!in.has_value()) return failed_precondition("input 0 has no value");
-    MR_ASSIGN_OR_RETURN(Tensor out, deep_copy(in));
-    MR_RETURN_IF_ERROR(scatter_nd(kCombine, ctx, out, 1, ctx.input(2), ignore_bad_));
-    return ctx.set_output(0, std::move(out));
-  }
-
- private:
-  bool ignore_bad_ = false;
-};
-
-absl::Status scatter_nd_shape(ShapeContext& c) {
-  absl::StatusOr<PartialTensorShape> shape = c.input_type(2) == DataType::kInt16 ? PartialTensorShape() : c.as_shape(2);
-  MR_RETURN_IF_ERROR(shape.status());
-  MR_RETURN_IF_ERROR(check_nd(*shape, c.input(0), c.input(1)));
-  return c.set_output(0, *shape);
-}
-
-class ScatterNd final : public Kernel {
- public:
-  absl::Status init(KernelInit& init) override {
-    MR_ASSIGN_OR_RETURN(ignore_bad_, ignores_bad_indices(init));
-    return absl::OkStatus();
-  }
-  absl::Status compute(KernelContext& ctx) override {
-    if (ctx.shape(2).rank() != 1) return invalid_argument("Shape must be a vector, got ", ctx.shape(2));
-    MR_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, indices_of(ctx, 2));
-    MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape(dims));
-    MR_ASSIGN_OR_RETURN(Tensor out, make_zeroed_tensor(ctx.input(1).dtype(), shape));
-    MR_RETURN_IF_ERROR(scatter_nd(Combine::kAdd, ctx, out, 0, ctx.input(1), ignore_bad_));
-    return ctx.set_output(0, std::move(out));
-  }
-
- private:
-  bool ignore_bad_ = false;
-};
-
-// --- Gradients
-
-absl::Status scatter_nd_gradient(GradientContext& g) {
-  g.set_dx(1, g.op("GatherNd", {g.dy(0), g.x(0)}));
-  return absl::OkStatus();
-}
-absl::Status tensor_scatter_update_gradient(GradientContext& g) {
-  const Output dy = g.dy(0), indices = g.x(1);
-  g.set_dx(2, g.op("GatherNd", {dy, indices}));
-  const Output same = g.op("Identity", {dy});
-  const Output zeros = zeros_like(g, g.x(2));
-  g.set_dx(0, g.op("TensorScatterUpdate", {same, indices, zeros}));
-  return absl::OkStatus();
-}
-absl::Status tensor_scatter_add_gradient(GradientContext& g) {
-  g.set_dx(2, g.op("GatherNd", {g.dy(0), g.x(1)}));
-  g.set_dx(0, g.op("Identity", {g.dy(0)}));
-  return absl::OkStatus();
-}
-absl::Status tensor_scatter_sub_gradient(GradientContext& g) {
-  const Output picked = g.op("GatherNd", {g.dy(0), g.x(1)});
-  g.set_dx(0, g.op("Identity", {g.dy(0)}));
-  g.set_dx(2, g.op("Neg", {picked}));
-  return absl::OkStatus();
-}
-absl::Status non_aliasing_add_gradient(GradientContext& g) {
-  g.set_dx(0, g.dy(0));
-  g.set_dx(2, g.op("GatherNd", {g.dy(0), g.x(1)}));
-  return absl::OkStatus();
-}
-// The gradient is shared among all that hold the extreme value.
-absl::Status tensor_scatter_extreme_gradient(GradientContext& g) {
-  const Output dy = g.dy(0), tensor = g.x(0), indices = g.x(1), updates = g.x(2), out = g.y(0);
-  const AttrMap to_float = {{"DstT", g.dtype(dy)}};
-  const Output tensor_wins = g.op("Cast", {g.op("Equal", {tensor, out})}, to_float);
-  const Output picked = g.op("GatherNd", {out, indices});
-  const Output updates_win = g.op("Cast", {g.op("Equal", {updates, picked})}, to_float);
-  const Output shape = shape_of(g, out);
-  const Output count_updates = g.op("ScatterNd", {indices, updates_win, shape});
-  const Output count = g.op("AddV2", {tensor_wins, count_updates}, {}, "add");
-  const Output share = g.op("Mul", {dy, tensor_wins}, {}, "mul");
-  g.set_dx(0, g.op("RealDiv", {share, count}, {}, "truediv"));
-  const Output each = g.op("RealDiv", {dy, count}, {}, "truediv");
-  const Output given = g.op("GatherNd", {each, indices});
-  g.set_dx(2, g.op("Mul", {given, updates_win}, {}, "mul"));
-  return absl::OkStatus();
-}
-
 // --- Registration
 
 constexpr const char kNumber[] =
@@ -452,14 +333,6 @@ void register_nd(Registry& registry, const char* name, const char* does) {
       .shape(scatter_nd_variable_shape).template cpu<ScatterNdVariable<kCombine>>().not_differentiable().doc(doc);
 }
 
-template <Combine kCombine>
-void register_tensor_scatter(Registry& registry, const char* name, const char* does, GradientFunction gradient) {
-  registry.op(std::string("TensorScatter") + name).input("tensor: T").input("indices: Tindices").input("updates: T").output("output: T")
-      .attr("T: type").attr(kCombine == Combine::kUpdate ? "Tindices: {int16, int32, int64, uint16}" : "Tindices: {int32, int64}")
-      .attr("bad_indices_policy: string = ''").shape(tensor_scatter_shape).template cpu<TensorScatter<kCombine>>().gradient(gradient)
-      .doc(std::string(does) + " the elements or slices of a copy of tensor that index vectors name.");
-}
-
 }  // namespace
 
 void register_scatter(Registry& registry) {
@@ -475,20 +348,6 @@ void register_scatter(Registry& registry) {
   register_nd<Combine::kSub>(registry, "Sub", "Subtracts from");
   register_nd<Combine::kMin>(registry, "Min", "Takes the minimum with");
   register_nd<Combine::kMax>(registry, "Max", "Takes the maximum with");
-  register_tensor_scatter<Combine::kUpdate>(registry, "Update", "Replaces", tensor_scatter_update_gradient);
-  register_tensor_scatter<Combine::kAdd>(registry, "Add", "Adds to", tensor_scatter_add_gradient);
-  register_tensor_scatter<Combine::kSub>(registry, "Sub", "Subtracts from", tensor_scatter_sub_gradient);
-  register_tensor_scatter<Combine::kMin>(registry, "Min", "Takes the minimum with", tensor_scatter_extreme_gradient);
-  register_tensor_scatter<Combine::kMax>(registry, "Max", "Takes the maximum with", tensor_scatter_extreme_gradient);
-  registry.op("ScatterNd").input("indices: Tindices").input("updates: T").input("shape: Tindices").output("output: T")
-      .attr("T: type").attr("Tindices: {int16, int32, int64}").attr("bad_indices_policy: string = ''").shape(scatter_nd_shape)
-      .cpu<ScatterNd>().gradient(scatter_nd_gradient).doc("Zeros of the given shape with updates added where index vectors say.");
-  registry.op("ScatterNdNonAliasingAdd").input("input: T").input("indices: Tindices").input("updates: T").output("output: T")
-      .attr("T: {float, double, int32, uint8, int16, int8, complex64, int64, qint8, quint8, qint32, bfloat16, qint16, quint16, uint16, "
-            "complex128, half, uint32, uint64, bool}")
-      .attr("Tindices: {int32, int64}").attr("bad_indices_policy: string = ''").shape(tensor_scatter_shape)
-      .cpu<TensorScatter<Combine::kAdd>>().gradient(non_aliasing_add_gradient)
-      .doc("A copy of input with updates added where index vectors say.");
 }
 
 }  // namespace millrace
