@@ -11,6 +11,20 @@
 namespace millrace {
 namespace {
 
+// As Python's messages call it.
+std::string python_name(DataType dtype) {
+  switch (dtype) {
+    case DataType::kHalf:
+      return "float16";
+    case DataType::kFloat:
+      return "float32";
+    case DataType::kDouble:
+      return "float64";
+    default:
+      return dtype_name(dtype);
+  }
+}
+
 // ---- literals
 
 template <class From, class To>
@@ -26,7 +40,7 @@ absl::StatusOr<Tensor> cast_elements(const Tensor& literal) {
   const auto to = out.unchecked_mutable<To>();
   for (size_t i = 0; i < from.size(); ++i) {
     if (!fits<From, To>(from[i]))
-      return invalid_argument("Python int ", from[i], " too large to convert to ", dtype_name(dtype_of<To>));
+      return invalid_argument("Python int ", from[i], " too large to convert to ", python_name(dtype_of<To>));
     if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>)
       to[i] = To(static_cast<float>(from[i]));
     else if constexpr (std::is_same_v<To, Complex64>)
@@ -40,8 +54,8 @@ absl::StatusOr<Tensor> cast_elements(const Tensor& literal) {
 }
 
 absl::Status no_conversion(const Tensor& literal, DataType dtype) {
-  return invalid_argument("Expected ", dtype_name(dtype), ", but got ", literal.to_string(8), " of type '",
-                          dtype_name(literal.dtype()), "'.");
+  return invalid_argument("Expected ", python_name(dtype), ", but got ", literal.to_string(8), " of type '",
+                          python_name(literal.dtype()), "'.");
 }
 
 template <class From>
@@ -190,7 +204,8 @@ class Resolver {
     for (const Output& value : values)
       if (base_dtype(value.dtype()) != base_dtype(values[0].dtype())) {
         std::string types;
-        for (const Output& v : values) str_append(&types, types.empty() ? "" : ", ", dtype_name(base_dtype(v.dtype())));
+        for (const Output& v : values)
+          str_append(&types, types.empty() ? "" : ", ", python_name(base_dtype(v.dtype())));
         return invalid_argument("Tensors in list passed to '", arg.name, "' of '", def_.name, "' Op have types [",
                                 types, "] that don't all match.");
       }
@@ -201,8 +216,8 @@ class Resolver {
                               "' be a mutable tensor (e.g.: a tf.Variable)");
     if (arg.type_attr.empty()) {
       if (got == arg.type) return absl::OkStatus();
-      return invalid_argument("Input '", arg.name, "' of '", def_.name, "' Op has type ", dtype_name(got),
-                              " that does not match expected type of ", dtype_name(arg.type), ".");
+      return invalid_argument("Input '", arg.name, "' of '", def_.name, "' Op has type ", python_name(got),
+                              " that does not match expected type of ", python_name(arg.type), ".");
     }
     const auto [it, is_new] = attrs_.try_emplace(arg.type_attr, AttrValue(got));
     if (is_new) {
@@ -212,8 +227,8 @@ class Resolver {
     const DataType* known = it->second.get<DataType>();
     if (known && *known == got) return absl::OkStatus();
     const auto by = given_by_.find(arg.type_attr);
-    return invalid_argument("Input '", arg.name, "' of '", def_.name, "' Op has type ", dtype_name(got),
-                            " that does not match type ", known ? dtype_name(*known) : "?",
+    return invalid_argument("Input '", arg.name, "' of '", def_.name, "' Op has type ", python_name(got),
+                            " that does not match type ", known ? python_name(*known) : "?",
                             by != given_by_.end() ? str_cat(" of argument '", by->second, "'.")
                                                   : str_cat(" of attribute '", arg.type_attr, "'."));
   }
@@ -325,8 +340,8 @@ absl::StatusOr<Output> to_output(GraphImpl& graph, const Input& input, DataType 
   MR_ASSIGN_OR_RETURN(const Output output, graph.own(input.output(as_ref)));
   if (!output) return invalid_argument("An absent tensor was given for '", name, "'");
   if (dtype != DataType::kInvalid && base_dtype(output.dtype()) != dtype)
-    return invalid_argument("Tensor conversion requested dtype ", dtype_name(dtype), " for Tensor with dtype ",
-                            dtype_name(base_dtype(output.dtype())), ": ", output.name());
+    return invalid_argument("Tensor conversion requested dtype ", python_name(dtype), " for Tensor with dtype ",
+                            python_name(base_dtype(output.dtype())), ": ", output.name());
   return output;
 }
 

@@ -98,10 +98,11 @@ absl::Status for_dtype(DataType dtype, F f) {
   case dtype_of<T>: \
     return f.template operator()<T>();
     MR_CASE(float)
-    MR_CASE(double) MR_CASE(int32_t) MR_CASE(int16_t) MR_CASE(int8_t) MR_CASE(uint8_t) MR_CASE(uint16_t)
-        MR_CASE(int64_t) MR_CASE(bool) MR_CASE(uint32_t) MR_CASE(uint64_t) MR_CASE(Half) MR_CASE(BFloat16)
-            MR_CASE(Qint8) MR_CASE(Quint8) MR_CASE(Qint16) MR_CASE(Quint16) MR_CASE(Qint32) MR_CASE(std::string)
-                MR_CASE(Complex64) MR_CASE(Complex128) MR_CASE(ResourceHandle)
+    MR_CASE(double)
+    MR_CASE(int32_t) MR_CASE(int16_t) MR_CASE(int8_t) MR_CASE(uint8_t) MR_CASE(uint16_t) MR_CASE(int64_t) MR_CASE(bool)
+        MR_CASE(uint32_t) MR_CASE(uint64_t) MR_CASE(Half) MR_CASE(BFloat16) MR_CASE(Qint8) MR_CASE(Quint8)
+            MR_CASE(Qint16) MR_CASE(Quint16) MR_CASE(Qint32) MR_CASE(std::string) MR_CASE(Complex64) MR_CASE(Complex128)
+                MR_CASE(ResourceHandle)
 #undef MR_CASE
                     default : return invalid_argument("A tensor of type ", dtype_name(dtype), " has no wire form");
   }

@@ -2,6 +2,7 @@
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/message.h>
+#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/text_format.h>
 
 #include <limits>
@@ -50,6 +51,7 @@ absl::Status parse_text_proto(std::string_view text, gpb::Message* message, std:
 absl::Status parse_proto(std::string_view bytes, gpb::Message* message, std::string_view what) {
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max()))
     return data_loss(what, ": larger than a protobuf message may be");
+  const gpb::LogSilencer silence;  // protobuf would write its opinion of broken strings to stderr
   gpb::io::CodedInputStream input(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int>(bytes.size()));
   input.SetRecursionLimit(kMaxDepth);
   message->Clear();
