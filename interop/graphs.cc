@@ -57,7 +57,7 @@ Case gradients() {
   tf::Output y =
       tf::reduce_sum(tf::tanh(tf::matmul(x, w)) * tf::slice(x, std::vector<int>{0, 1}, std::vector<int>{3, 2}));
   Case c;
-  for (const auto& dx : tf::gradients({y}, {x, w})) c.fetches.push_back(dx);
+  for (const auto& dx : tf::gradients({y}, {x, w})) c.fetches.push_back(dx.dense());
   return c;
 }
 
@@ -90,7 +90,7 @@ Case dataset() {
   return {{iterator.initializer()}, {next}};
 }
 
-Case random() {
+Case random_numbers() {
   tf::set_random_seed(11);
   return {{},
           {tf::random_uniform(std::vector<int>{4, 3}, {.seed = 5}),
@@ -122,7 +122,7 @@ void write(const std::string& directory, const std::string& name, const std::fun
     session.run(target);
     out["targets"].push_back(target.name());
   }
-  const std::vector<tf::Tensor> values = session.run(c.fetches);
+  const std::vector<tf::Tensor> values = session.run(std::vector<tf::Fetch>(c.fetches.begin(), c.fetches.end()));
   for (size_t i = 0; i < values.size(); ++i) {
     std::vector<int64_t> shape;
     for (int k = 0; k < values[i].rank(); ++k) shape.push_back(values[i].dim(k));
@@ -140,6 +140,6 @@ int main(int argc, char** argv) {
   }
   const std::map<std::string, std::function<Case()>> cases = {
       {"elementwise", elementwise}, {"reductions", reductions}, {"matmul", matmul},   {"gradients", gradients},
-      {"variables", variables},     {"losses", losses},         {"dataset", dataset}, {"random", random}};
+      {"variables", variables},     {"losses", losses},         {"dataset", dataset}, {"random", random_numbers}};
   for (const auto& [name, build] : cases) write(argv[1], name, build);
 }

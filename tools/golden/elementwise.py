@@ -65,7 +65,8 @@ def unary(w):
     special = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 80.0, -80.0], 'f')
     for op in SPECIAL:
         op_case(w, op, special, label='special')
-        op_case(w, op, special.astype('d'), label='special_double')
+        if op != 'Erf':  # 2.21 gives NaN for infinities
+            op_case(w, op, special.astype('d'), label='special_double')
     for op in ['IsFinite', 'IsInf', 'IsNan']:
         op_case(w, op, special.astype('e'), label='half')
     op_case(w, 'LogicalNot', np.array([[True, False, True]]))
