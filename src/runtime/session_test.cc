@@ -1,0 +1,288 @@
+#include "runtime/session.h"
+
+#include <latch>
+#include <thread>
+
+#include "base/errors.h"
+#include "gmock/gmock.h"
+#include "runtime/testing_graph.h"
+
+namespace millrace {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TEST(Session, computes_what_is_fetched) {
+  TestGraph g;
+  const Output x = g.placeholder(float32, {2});
+  const Output y = g.op("Mul", {x, g.constant(Tensor(3.0f))});
+  const auto session = g.session();
+  const auto values = run_all(*session, {y}, {{x, Tensor(std::vector<float>{1, 2})}});
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_THAT((*values)[0].to_vector<float>(), ElementsAre(3, 6));
+}
+
+TEST(Session, fetches_the_same_tensor_twice_and_what_is_fed) {
+  TestGraph g;
+  const Output x = g.placeholder(float32);
+  const Output y = g.op("Neg", {x});
+  const auto session = g.session();
+  const auto values = run_all(*session, {y, x, y}, {{x, Tensor(2.0f)}});
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_EQ((*values)[0].scalar<float>(), -2);
+  EXPECT_EQ((*values)[1].scalar<float>(), 2);
+  EXPECT_EQ((*values)[2].scalar<float>(), -2);
+}
+
+TEST(Session, feeds_replace_any_tensor) {
+  TestGraph g;
+  const Output x = g.placeholder(float32);
+  const Output y = g.op("Neg", {x});
+  const Output z = g.op("Neg", {y});
+  const auto session = g.session();
+  EXPECT_EQ(*run_scalar<float>(*session, z, {{y, Tensor(7.0f)}}), -7);  // x needs no value
+}
+
+TEST(Session, feeds_replace_references) {
+  TestGraph g;
+  const Output v = g.variable(float32, PartialTensorShape::scalar());
+  const Output read = g.op("Identity", {v});
+  const auto session = g.session();
+  EXPECT_EQ(*run_scalar<float>(*session, read, {{v, Tensor(1.5f)}}), 1.5f);
+}
+
+TEST(Session, runs_programs_of_growing_graphs) {
+  TestGraph g;
+  const Output a = g.constant(Tensor(1.0f));
+  const auto session = g.session();
+  EXPECT_EQ(*run_scalar<float>(*session, a), 1);
+  const Output b = g.op("Neg", {a});
+  EXPECT_EQ(*run_scalar<float>(*session, b), -1);
+}
+
+struct ErrorCase {
+  const char* name;
+  std::function<absl::Status(TestGraph&)> run;
+  absl::StatusCode code;
+  const char* text;
+};
+
+class SessionErrors : public testing::TestWithParam<ErrorCase> {};
+
+TEST_P(SessionErrors, say_what_is_wrong) {
+  TestGraph g;
+  const absl::Status status = GetParam().run(g);
+  EXPECT_EQ(status.code(), GetParam().code) << status;
+  EXPECT_THAT(message(status), HasSubstr(GetParam().text));
+}
+
+absl::Status fed(TestGraph& g, const Output& x, const Tensor& value) {
+  const Output y = g.op("Identity", {x});
+  return run_all(*g.session(), {y}, {{x, value}}).status();
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SessionErrors, testing::ValuesIn(std::vector<ErrorCase>{
+    {"unfed_placeholder", [](TestGraph& g) { return run_all(*g.session(), {g.op("Neg", {g.placeholder(float32, {2, -1})})}).status(); },
+     absl::StatusCode::kInvalidArgument, "You must feed a value for placeholder tensor 'x' with dtype float and shape [2,?]\n\t [[{{node x}}]]"},
+    {"fed_shape", [](TestGraph& g) { return fed(g, g.placeholder(float32, {2, -1}), Tensor(float32, {3, 3})); },
+     absl::StatusCode::kInvalidArgument, "Cannot feed value of shape (3, 3) for Tensor 'x:0', which has shape '(2, ?)'"},
+    {"fed_dtype", [](TestGraph& g) { return fed(g, g.placeholder(float32), Tensor(1.0)); },
+     absl::StatusCode::kInvalidArgument, "to be float but double is provided"},
+    {"uninitialized_read", [](TestGraph& g) { return run_all(*g.session(), {g.op("Identity", {g.variable(float32, {2})}, {}, "v/read")}).status(); },
+     absl::StatusCode::kFailedPrecondition, "Attempting to use uninitialized value v\n\t [[{{node v/read}}]]"},
+    {"uninitialized_fetch", [](TestGraph& g) { return run_all(*g.session(), {g.variable(float32, {2})}).status(); },
+     absl::StatusCode::kFailedPrecondition, "Attempting to use uninitialized value v\n\t [[{{node _retval_v_0_0}}]]"},
+    {"uninitialized_update", [](TestGraph& g) { return run_all(*g.session(), {g.op("AssignAdd", {g.variable(float32, PartialTensorShape::scalar()), g.constant(Tensor(1.0f))})}).status(); },
+     absl::StatusCode::kFailedPrecondition, "Attempting to use uninitialized value v"},
+    {"nothing_to_do", [](TestGraph& g) { return run_all(*g.session(), {}).status(); },
+     absl::StatusCode::kInvalidArgument, "Must specify at least one target to fetch or execute."},
+    {"fed_twice", [](TestGraph& g) { const Output x = g.placeholder(float32); return run_all(*g.session(), {x}, {{x, Tensor(1.0f)}, {x, Tensor(1.0f)}}).status(); },
+     absl::StatusCode::kInvalidArgument, "fed more than once"},
+    {"other_graph", [](TestGraph& g) { TestGraph other; return run_all(*g.session(), {other.constant(Tensor(1.0f))}).status(); },
+     absl::StatusCode::kInvalidArgument, "is not an element of this graph"},
+    {"no_such_output", [](TestGraph& g) { return run_all(*g.session(), {Output(g.placeholder(float32).node(), 1)}).status(); },
+     absl::StatusCode::kInvalidArgument, "exists but only has 1 outputs"},
+    {"fed_values_break_the_contract", [](TestGraph& g) {
+       const Output a = g.placeholder(float32, {}, "a"), b = g.placeholder(float32, {}, "b");
+       return run_all(*g.session(), {g.op("MatMul", {a, b})}, {{a, Tensor(float32, {2, 3})}, {b, Tensor(float32, {4, 5})}}).status(); },
+     absl::StatusCode::kInvalidArgument, "[[{{node MatMul}}]] MatMul(float[2,3], float[4,5]) created at test.cc:1"},
+    {"gpu", [](TestGraph& g) { const Output x = g.constant(Tensor(1.0f)); g.graph->set_device(x.node(), "/gpu:0"); return run_all(*g.session(), {x}).status(); },
+     absl::StatusCode::kInvalidArgument, "Cannot assign a device for operation Const: {{node Const}} was explicitly assigned to /device:GPU:0 but available devices are [ /job:localhost/replica:0/task:0/device:CPU:0 ]"},
+    {"assertion", [](TestGraph& g) { return run_all(*g.session(), {}, {}, {g.node("Assert", {g.constant(Tensor(false)), std::vector<Output>{g.constant(Tensor(std::vector<int32_t>{1, 2}))}})}).status(); },
+     absl::StatusCode::kInvalidArgument, "assertion failed: [1 2]"},
+}), [](const auto& info) { return info.param.name; });
+
+TEST(Session, errors_carry_node_device_and_source) {
+  TestGraph g;
+  const Output y = g.op("Identity", {g.variable(float32, {2})}, {}, "v/read");
+  const errors::Where where = where_of(run_all(*g.session(), {y}).status());
+  EXPECT_EQ(where.node_name, "v/read");
+  EXPECT_EQ(where.op_type, "Identity");
+  EXPECT_EQ(where.device, "/job:localhost/replica:0/task:0/device:CPU:0");
+  EXPECT_EQ(where.source, "test.cc:1");
+}
+
+TEST(Session, goes_on_after_an_error) {
+  TestGraph g;
+  const Output v = g.variable(float32, PartialTensorShape::scalar());
+  const Output read = g.op("Identity", {v});
+  const Output assign = g.op("Assign", {v, g.constant(Tensor(4.0f))});
+  const auto session = g.session();
+  EXPECT_FALSE(run_scalar<float>(*session, read).ok());
+  ASSERT_TRUE(run_all(*session, {}, {}, {assign.node()}).ok());
+  EXPECT_EQ(*run_scalar<float>(*session, read), 4);
+}
+
+TEST(Session, soft_placement_falls_back_to_the_cpu) {
+  TestGraph g;
+  const Output x = g.constant(Tensor(1.0f));
+  g.graph->set_device(x.node(), "/gpu:0");
+  SessionCoreOptions options;
+  options.runtime.allow_soft_placement = true;
+  EXPECT_EQ(*run_scalar<float>(*g.session(options), x), 1);
+}
+
+TEST(Session, several_cpu_devices) {
+  TestGraph g;
+  const Output x = g.op("Neg", {g.constant(Tensor(1.0f))});
+  g.graph->set_device(x.node(), "/cpu:1");
+  EXPECT_FALSE(run_all(*g.session(), {x}).ok());
+  EXPECT_EQ(*run_scalar<float>(*g.session({.runtime = {}, .num_cpu_devices = 2}), x), -1);
+}
+
+// --- variables
+
+TEST(Session, sees_variables_before_the_updates_of_the_same_run) {
+  TestGraph g;
+  const Output v = g.variable(float32, PartialTensorShape::scalar());
+  const Output init = g.op("Assign", {v, g.constant(Tensor(1.0f))});
+  const Output update = g.op("AssignAdd", {v, g.constant(Tensor(10.0f))});
+  const auto session = g.session();
+  ASSERT_TRUE(run_all(*session, {}, {}, {init.node()}).ok());
+  const auto values = run_all(*session, {v}, {}, {update.node()});
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_EQ((*values)[0].scalar<float>(), 1);
+  EXPECT_EQ(*run_scalar<float>(*session, v), 11);
+}
+
+TEST(Session, updates_in_place_once_readers_have_gone) {
+  TestGraph g;
+  const Output v = g.variable(float32, {1000});
+  const Output init = g.op("Assign", {v, g.constant(Tensor(float32, {1000}))});
+  const Output read = g.op("Identity", {v});
+  // The update needs what was read: its reader must have let go of the buffer before.
+  const Output delta = g.op("Mul", {read, g.constant(Tensor(0.5f))});
+  const Output update = g.op("AssignAdd", {v, delta});
+  const auto session = g.session();
+  ASSERT_TRUE(run_all(*session, {}, {}, {init.node()}).ok());
+  const auto address = [&] { return (*run_all(*session, {read}))[0].raw_data(); };
+  ASSERT_TRUE(run_all(*session, {}, {}, {update.node()}).ok());  // leaves the constant's buffer
+  const void* before = address();
+  ASSERT_TRUE(run_all(*session, {}, {}, {update.node()}).ok());
+  EXPECT_EQ(address(), before);
+}
+
+TEST(Session, a_fetched_value_does_not_change_later) {
+  TestGraph g;
+  const Output v = g.variable(float32, {2});
+  const Output init = g.op("Assign", {v, g.constant(Tensor(std::vector<float>{1, 2}))});
+  const Output update = g.op("AssignAdd", {v, g.constant(Tensor(std::vector<float>{1, 1}))});
+  const auto session = g.session();
+  ASSERT_TRUE(run_all(*session, {}, {}, {init.node()}).ok());
+  const auto values = run_all(*session, {v});
+  ASSERT_TRUE(run_all(*session, {}, {}, {update.node()}).ok());
+  EXPECT_THAT((*values)[0].to_vector<float>(), ElementsAre(1, 2));
+}
+
+TEST(Session, sessions_do_not_share_variables) {
+  TestGraph g;
+  const Output v = g.variable(float32, PartialTensorShape::scalar());
+  const Output init = g.op("Assign", {v, g.constant(Tensor(1.0f))});
+  const auto a = g.session(), b = g.session();
+  ASSERT_TRUE(run_all(*a, {}, {}, {init.node()}).ok());
+  EXPECT_TRUE(run_all(*a, {v}).ok());
+  EXPECT_FALSE(run_all(*b, {v}).ok());
+}
+
+// --- callables, tracing
+
+TEST(Session, callables_run_the_same_program) {
+  TestGraph g;
+  const Output x = g.placeholder(float32, PartialTensorShape::scalar());
+  const Output y = g.op("Square", {x});
+  const auto session = g.session();
+  const auto callable = session->make_callable({{x}}, {{y}}, {});
+  ASSERT_TRUE(callable.ok()) << callable.status();
+  std::vector<Tensor> out;
+  for (int i = 0; i < 5; ++i) {
+    const Tensor feed[] = {Tensor(static_cast<float>(i))};
+    ASSERT_TRUE((*callable)->run(feed, &out).ok());
+    EXPECT_EQ(out[0].scalar<float>(), static_cast<float>(i * i));
+  }
+  const Tensor wrong[] = {Tensor(float32, {3})};
+  EXPECT_THAT(message((*callable)->run(wrong, &out)), HasSubstr("Cannot feed value of shape (3,)"));
+  EXPECT_THAT(message((*callable)->run({}, &out)), HasSubstr("takes 1 values"));
+}
+
+TEST(Session, traces_what_ran_and_when) {
+  TestGraph g;
+  const Output x = g.placeholder(float32);
+  const Output y = g.op("Neg", {g.op("Square", {x}, {}, "sq")}, {}, "y");
+  const auto session = g.session();
+  std::vector<Tensor> values;
+  RunReport report;
+  const Feeds feeds = {{x, Tensor(2.0f)}};
+  const Output fetch[] = {y};
+  ASSERT_TRUE(session->run({.feeds = feeds, .fetches = fetch, .trace = true, .output_partition_graphs = true}, &values, &report).ok());
+  ASSERT_EQ(report.nodes.size(), 2u);
+  EXPECT_EQ(report.nodes[0].node_name, "sq");
+  EXPECT_EQ(report.nodes[1].node_name, "y");
+  EXPECT_LE(report.nodes[0].end_nanos, report.nodes[1].end_nanos);
+  ASSERT_EQ(report.partition_graphs.size(), 1u);
+  EXPECT_THAT(timeline_json(report.nodes), HasSubstr("\"name\": \"Square\""));
+}
+
+// --- many at once
+
+TEST(Session, concurrent_runs_of_several_signatures) {
+  TestGraph g;
+  const Output x = g.placeholder(float32);
+  const Output y = g.op("Square", {x}), z = g.op("Neg", {y});
+  const Output v = g.variable(float32, PartialTensorShape::scalar());
+  const Output init = g.op("Assign", {v, g.constant(Tensor(0.0f))});
+  const Output add = g.op("AssignAdd", {v, g.constant(Tensor(1.0f))}, {{"use_locking", true}});
+  const auto session = g.session();
+  ASSERT_TRUE(run_all(*session, {}, {}, {init.node()}).ok());
+  constexpr int kThreads = 4, kRuns = 100;
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kRuns; ++i) {
+        const auto value = static_cast<float>(t * 1000 + i);
+        const Output fetch = t % 2 ? y : z;
+        const auto got = run_all(*session, {fetch}, {{x, Tensor(value)}}, {add.node()});
+        if (!got.ok() || (*got)[0].scalar<float>() != (t % 2 ? value * value : -value * value)) ++wrong;
+      }
+    });
+  }
+  for (std::thread& t : threads) t.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(*run_scalar<float>(*session, v), kThreads * kRuns);
+}
+
+TEST(Session, close_is_final) {
+  TestGraph g;
+  const Output x = g.constant(Tensor(1.0f));
+  const auto session = g.session();
+  const auto callable = session->make_callable({}, {{x}}, {});
+  session->close();
+  session->close();
+  EXPECT_EQ(run_all(*session, {x}).status().code(), absl::StatusCode::kCancelled);
+  std::vector<Tensor> out;
+  EXPECT_EQ((*callable)->run({}, &out).code(), absl::StatusCode::kCancelled);
+}
+
+}  // namespace
+}  // namespace millrace
