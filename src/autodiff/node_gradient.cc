@@ -99,9 +99,9 @@ class RuleContext final : public GradientContext {
     }
     return build(type, std::move(args), std::move(attrs), name);
   }
-  Output constant(const Tensor& value, std::string_view name) override {
+  Output constant(const Tensor& value, std::string_view name, bool compact) override {
     Output result;
-    if (status_.ok()) take(make_const(graph_, value, full_name(name), source_), &result);
+    if (status_.ok()) take(make_const(graph_, value, full_name(name), source_, compact), &result);
     return result;
   }
 

@@ -55,7 +55,8 @@ class GradientContext {
   // With a list input (N * T, or a list of types): pass arguments as lists.
   virtual std::vector<Output> op_with_lists(std::string_view type, const std::vector<std::vector<Output>>& inputs, AttrMap attrs = {},
                                             std::string_view name = {}) = 0;
-  virtual Output constant(const Tensor& value, std::string_view name = "Const") = 0;
+  // compact: one value repeated, written as tf.zeros writes it.
+  virtual Output constant(const Tensor& value, std::string_view name = "Const", bool compact = false) = 0;
 
   // Guards: nodes made while one lives are named below `name`, or depend on `ops`.
   class Guard { public: virtual ~Guard() = default; };

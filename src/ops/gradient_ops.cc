@@ -87,7 +87,7 @@ Output zeros_like(GradientContext& g, const Output& x) {
     g.fail(known.status());
     return {};
   }
-  if (shape.num_elements() < kLargestConstant) return g.constant(or_fail(g, make_zeroed_tensor(dtype, *known)), "zeros_like");
+  if (shape.num_elements() < kLargestConstant) return g.constant(or_fail(g, make_zeroed_tensor(dtype, *known)), "zeros_like", true);
   const auto scope = g.name_scope("zeros_like");
   const Output dims = int_list(g, {shape.dims().begin(), shape.dims().end()}, "shape_as_tensor");
   const Output zero = g.constant(or_fail(g, make_zeroed_tensor(dtype, TensorShape())), "Const");

@@ -141,7 +141,7 @@ Output reduce(GradientContext& g, std::string_view op, const Output& x, const st
 }
 Output reduce_all(GradientContext& g, std::string_view op, const Output& x) {
   const PartialTensorShape s = g.shape(x);
-  if (s.has_rank()) {
+  if (s.has_rank() && s.rank() > 0) {
     std::vector<int32_t> axes;
     for (int32_t i = 0; i < s.rank(); ++i) axes.push_back(i);
     return reduce(g, op, x, int32_vector(g, axes), false);
