@@ -27,12 +27,14 @@ const Registry& all_ops() {
     register_dataset_sources(*r);
     register_dataset_transforms(*r);
     register_file_ops(*r);
+    register_decode(*r);
     register_functional(*r);
     register_gather(*r);
     register_identity(*r);
     register_iterator(*r);
     register_matmul(*r);
     register_pad(*r);
+    register_parsing(*r);
     register_partition(*r);
     register_random(*r);
     register_range(*r);
@@ -49,6 +51,10 @@ const Registry& all_ops() {
     register_slice(*r);
     register_softmax(*r);
     register_special_math(*r);
+    register_string_numbers(*r);
+    register_string_ops(*r);
+    register_string_regex(*r);
+    register_summary_ops(*r);
     register_tile(*r);
     register_training(*r);
     register_transpose(*r);

@@ -1,0 +1,16 @@
+#pragma once
+// Hashes whose values are part of formats and results: they never change.
+
+#include <cstdint>
+#include <string_view>
+
+namespace millrace {
+
+// FarmHash's 64-bit fingerprint (Geoff Pike): TensorFlow's Fingerprint64.
+uint64_t fingerprint64(std::string_view bytes);
+// MurmurHash64A (Austin Appleby) with TensorFlow's seed: its Hash64.
+uint64_t hash64(std::string_view bytes, uint64_t seed = 0xDECAFCAFFE);
+// SipHash-2-4 (Aumasson, Bernstein).
+uint64_t sip_hash(uint64_t key0, uint64_t key1, std::string_view bytes);
+
+}  // namespace millrace
