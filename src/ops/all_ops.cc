@@ -26,8 +26,8 @@ const Registry& all_ops() {
     register_dataset_functions(*r);
     register_dataset_sources(*r);
     register_dataset_transforms(*r);
-    register_file_ops(*r);
     register_decode(*r);
+    register_file_ops(*r);
     register_functional(*r);
     register_gather(*r);
     register_identity(*r);
