@@ -6,77 +6,112 @@
 #include <map>
 #include <vector>
 
-#include "cli/golden.h"
+#include "cli/case_runner.h"
+#include "nlohmann/json.hpp"
 
 namespace millrace {
 namespace {
 
 struct Counts {
   int passed = 0, failed = 0, skipped = 0;
+  void add(CaseResult::Outcome outcome) {
+    switch (outcome) {
+      case CaseResult::Outcome::kPassed:
+        ++passed;
+        break;
+      case CaseResult::Outcome::kFailed:
+        ++failed;
+        break;
+      case CaseResult::Outcome::kSkipped:
+        ++skipped;
+        break;
+    }
+  }
 };
 
 struct Summary {
   Counts total;
   std::map<std::string, Counts> by_folder;
-  std::map<std::string, int> missing;  // ops not registered, with the cases they cost
+  std::map<std::string, int> missing;  // what is not there yet, with the cases that it costs
+  std::vector<std::pair<std::string, std::string>> failures;
 
-  void count(const std::string& folder, const CaseResult& result) {
-    for (Counts* counts : {&total, &by_folder[folder]}) {
-      switch (result.outcome) {
-        case CaseResult::Outcome::kPassed: ++counts->passed; break;
-        case CaseResult::Outcome::kFailed: ++counts->failed; break;
-        case CaseResult::Outcome::kSkipped: ++counts->skipped; break;
-      }
-    }
-    if (result.outcome == CaseResult::Outcome::kSkipped) ++missing[result.detail];
+  void add(const CaseReport& report) {
+    total.add(report.result.outcome);
+    by_folder[report.folder].add(report.result.outcome);
+    if (report.result.outcome == CaseResult::Outcome::kSkipped) ++missing[report.result.detail];
+    if (report.result.outcome == CaseResult::Outcome::kFailed)
+      failures.emplace_back(report.name(), report.result.detail);
   }
 };
 
-// The first line is enough on a terminal; the rest tells where in the graph.
-std::string one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  constexpr size_t kLongest = 400;
-  return text.size() > kLongest ? text.substr(0, kLongest) + "..." : text;
+void print_line(const CaseReport& report, bool verbose) {
+  switch (report.result.outcome) {
+    case CaseResult::Outcome::kFailed:
+      std::printf("FAILED %s: %s\n", report.name().c_str(), report.result.detail.c_str());
+      break;
+    case CaseResult::Outcome::kSkipped:
+      if (verbose) std::printf("skipped %s: %s\n", report.name().c_str(), report.result.detail.c_str());
+      break;
+    case CaseResult::Outcome::kPassed:
+      if (verbose) std::printf("passed %s\n", report.name().c_str());
+      break;
+  }
+  std::fflush(stdout);  // the next case may take long
 }
 
-void run_file(const std::filesystem::path& path, const std::string& folder, const ConformanceOptions& options, Summary* summary) {
-  const auto records = read_golden_file(path.string());
-  if (!records.ok()) return;  // record files of other kinds lie around, damaged ones on purpose
-  for (const GoldenRecord& record : *records) {
-    const bool is_gradient = record.has("xs") && record.has("expected_grads");
-    if (!is_gradient && !(record.has("graph_def") && (record.has("fetches") || record.has("run_targets")) && !record.has("type"))) continue;
-    const std::string name = folder + "/" + (record.has("name") ? record.text("name") : path.stem().string());
-    if (!options.filter.empty() && name.find(options.filter) == std::string::npos) continue;
-    const CaseResult result = is_gradient ? run_gradient(record) : run_case(record);
-    summary->count(folder, result);
-    if (result.outcome == CaseResult::Outcome::kFailed) std::printf("FAILED %s: %s\n", name.c_str(), one_line(result.detail).c_str());
-    else if (options.verbose) std::printf("%s %s\n", result.outcome == CaseResult::Outcome::kPassed ? "passed" : "skipped", name.c_str());
-  }
+void print_table(const Summary& summary) {
+  for (const auto& [what, cases] : summary.missing) std::printf("not there yet, skipped %d: %s\n", cases, what.c_str());
+  int width = 8;
+  for (const auto& [folder, counts] : summary.by_folder) width = std::max(width, static_cast<int>(folder.size()));
+  std::printf("%-*s %8s %8s %8s\n", width, "folder", "passed", "failed", "skipped");
+  for (const auto& [folder, c] : summary.by_folder)
+    std::printf("%-*s %8d %8d %8d\n", width, folder.c_str(), c.passed, c.failed, c.skipped);
+  std::printf("%d passed, %d failed, %d skipped\n", summary.total.passed, summary.total.failed, summary.total.skipped);
+}
+
+nlohmann::ordered_json to_json(const Counts& counts) {
+  return {{"passed", counts.passed}, {"failed", counts.failed}, {"skipped", counts.skipped}};
+}
+
+void print_json(const Summary& summary) {
+  nlohmann::ordered_json out = to_json(summary.total);
+  out["folders"] = nlohmann::ordered_json::object();
+  for (const auto& [folder, counts] : summary.by_folder) out["folders"][folder] = to_json(counts);
+  out["failures"] = nlohmann::ordered_json::array();
+  for (const auto& [name, why] : summary.failures) out["failures"].push_back({{"case", name}, {"why", why}});
+  out["missing"] = nlohmann::ordered_json::object();
+  for (const auto& [what, cases] : summary.missing) out["missing"][what] = cases;
+  std::printf("%s\n", out.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
 }
 
 }  // namespace
 
 int run_conformance(const ConformanceOptions& options) {
   std::error_code error;
-  std::vector<std::filesystem::path> files;
-  for (std::filesystem::recursive_directory_iterator it(options.folder, error), end; !error && it != end; it.increment(error)) {
-    if (it->path().extension() == ".tfrecord") files.push_back(it->path());
+  const std::filesystem::path root = std::filesystem::absolute(options.folder, error).lexically_normal();
+  std::vector<GoldenFile> files;
+  for (std::filesystem::recursive_directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() != ".tfrecord") continue;
+    std::string folder = it->path().parent_path().lexically_relative(root).string();
+    if (folder == ".") folder = (root.has_filename() ? root : root.parent_path()).filename().string();
+    files.push_back({it->path().string(), folder});
   }
   if (error) {
-    std::fprintf(stderr, "cannot read %s: %s\n", options.folder.c_str(), error.message().c_str());
+    std::fprintf(stderr, "millrace conformance: cannot read %s: %s\n", options.folder.c_str(), error.message().c_str());
     return 2;
   }
-  std::sort(files.begin(), files.end());
+  std::ranges::sort(files, {}, &GoldenFile::path);
   Summary summary;
-  for (const auto& file : files) {
-    std::string folder = std::filesystem::relative(file.parent_path(), options.folder).string();
-    if (folder == ".") folder = std::filesystem::absolute(file.parent_path()).filename().string();
-    run_file(file, folder, options, &summary);
+  run_apart(files, {.filter = options.filter, .timeout_seconds = options.timeout_seconds},
+            [&](const CaseReport& report) {
+              summary.add(report);
+              if (!options.json) print_line(report, options.verbose);
+            });
+  if (options.json) {
+    print_json(summary);
+  } else {
+    print_table(summary);
   }
-  for (const auto& [op, cases] : summary.missing) std::printf("skipped %d: no %s\n", cases, op.c_str());
-  std::printf("%-28s %8s %8s %8s\n", "folder", "passed", "failed", "skipped");
-  for (const auto& [folder, c] : summary.by_folder) std::printf("%-28s %8d %8d %8d\n", folder.c_str(), c.passed, c.failed, c.skipped);
-  std::printf("%d passed, %d failed, %d skipped\n", summary.total.passed, summary.total.failed, summary.total.skipped);
   return summary.total.failed == 0 ? 0 : 1;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Golden records: graphs with the results that TensorFlow gave for them, as tensorflow.Examples in TFRecord files (the formats
-// stand in docs/golden-data.md). Reads them, runs them, compares.
+// Golden records: graphs with the results that TensorFlow gave for them, as tensorflow.Examples in TFRecord files (the
+// formats stand in docs/golden-data.md). Reads them, runs them, compares.
 
 #include <string>
 #include <vector>
@@ -27,6 +27,7 @@ class GoldenRecord {
   std::vector<std::string> texts(const std::string& feature) const;
   float number(const std::string& feature, float otherwise = 0) const;
   int64_t integer(const std::string& feature, int64_t otherwise = 0) const;
+  std::vector<int64_t> integers(const std::string& feature) const;
   absl::StatusOr<std::vector<Tensor>> tensors(const std::string& feature) const;
 
  private:
@@ -37,18 +38,12 @@ class GoldenRecord {
 // All records of a file.
 absl::StatusOr<std::vector<GoldenRecord>> read_golden_file(const std::string& path);
 
-// OK if dtype, shape and all elements agree: |got - expected| <= atol + rtol * |expected|, NaN equal to NaN; else what differs.
+// OK if dtype, shape and all elements agree: |got - expected| <= atol + rtol * |expected|, NaN equal to NaN; else what
+// differs.
 absl::Status compare_tensors(const Tensor& got, const Tensor& expected, double rtol, double atol);
 
-// How a case ended.
-struct CaseResult {
-  enum class Outcome { kPassed, kFailed, kSkipped };
-  Outcome outcome = Outcome::kPassed;
-  std::string detail;  // why it failed, or what was missing
-};
-
-// A case record, or a record of gradients.
-CaseResult run_case(const GoldenRecord& record);
-CaseResult run_gradient(const GoldenRecord& record);
+// The same for whole lists; `names` are what the values are called in the message.
+absl::Status compare_all(const std::vector<Tensor>& got, const std::vector<Tensor>& expected,
+                         const std::vector<std::string>& names, double rtol, double atol);
 
 }  // namespace millrace

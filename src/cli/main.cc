@@ -1,21 +1,91 @@
 // The `millrace` command: one sub-command per file.
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
 
 #include "cli/conformance.h"
+#include "cli/inspect.h"
+#include "cli/run.h"
+
+namespace {
+
+constexpr int kFailure = 1, kUsage = 2;
+
+void add_conformance(CLI::App& app, millrace::ConformanceOptions& options, int& exit_code) {
+  CLI::App* sub = app.add_subcommand("conformance", "Run golden records and compare with TensorFlow's results");
+  sub->add_option("folder", options.folder, "Folder with .tfrecord files, searched to any depth")
+      ->required()
+      ->type_name("DIR");
+  sub->add_option("--filter", options.filter, "Only cases whose folder/name contains this")->type_name("TEXT");
+  sub->add_option("--timeout", options.timeout_seconds, "Seconds that a case may take")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str();
+  sub->add_flag("--verbose", options.verbose, "Show passed and skipped cases too");
+  sub->add_flag("--json", options.json, "Print the report as JSON");
+  sub->footer("Exit code: 0 if no case failed, 1 if some did, 2 if the folder cannot be read.");
+  sub->callback([&] { exit_code = millrace::run_conformance(options); });
+}
+
+void add_inspect(CLI::App& app, millrace::InspectOptions& options, int& exit_code) {
+  CLI::App* sub = app.add_subcommand("inspect", "Show what is in checkpoints, graphs, event files and record files");
+  sub->add_option("files", options.files,
+                  "Checkpoint prefixes or .index files, graphs, event files, record files, or folders of these")
+      ->required()
+      ->type_name("FILE");
+  sub->add_flag("--verify", options.verify, "Read checkpoints whole and compare every checksum");
+  sub->add_flag("--json", options.json, "Print a JSON list with an object per file");
+  sub->footer("Exit code: 0, or 1 if a file could not be read.");
+  sub->callback([&] { exit_code = millrace::inspect_command(options); });
+}
+
+void add_run(CLI::App& app, millrace::RunCommandOptions& options, int& exit_code) {
+  CLI::App* sub = app.add_subcommand("run", "Run steps of a graph, fetch tensors, measure");
+  sub->add_option("--meta", options.meta, "The graph: a .meta file, binary or text")->required()->type_name("F.meta");
+  sub->add_option("--checkpoint", options.checkpoint, "Restore this; without it the variables' initializers run")
+      ->type_name("PREFIX");
+  sub->add_option("--feeds", options.feeds, "Record file of one tf.train.Example: placeholder name to TensorProto")
+      ->type_name("F.feeds");
+  sub->add_option("--target", options.targets,
+                  "Operation that a step runs, repeatable; default: the collection bench_train_op")
+      ->type_name("OP")
+      ->expected(1)
+      ->take_all();
+  sub->add_option("--steps", options.steps, "How many steps to run (default 1)")->type_name("N");
+  sub->add_flag("--time", options.time, "After the fetch, measure more steps");
+  sub->add_option("--fetch", options.fetches, "Tensor to fetch after the steps, repeatable")
+      ->type_name("TENSOR")
+      ->expected(1)
+      ->take_all();
+  sub->add_flag("--json", options.json,
+                "Print {\"fetches\": {NAME: VALUE}, \"steps\": N, \"median_us\": T, \"best_us\": T}");
+  sub->footer("Exit code: 0, or 1 if the graph could not be loaded or run.");
+  sub->callback([&] { exit_code = millrace::run_command(options); });
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Millrace: train and run TensorFlow graphs", "millrace");
+  google::protobuf::SetLogHandler(nullptr);  // what is wrong with a message, our own errors say
+  CLI::App app("Millrace: train, run and look at TensorFlow graphs", "millrace");
+  app.set_version_flag("--version", std::string("millrace ") + MILLRACE_VERSION);
   app.require_subcommand(1);
   int exit_code = 0;
-
   millrace::ConformanceOptions conformance;
-  CLI::App* sub = app.add_subcommand("conformance", "Run golden records and compare with TensorFlow's results");
-  sub->add_option("folder", conformance.folder, "Folder with .tfrecord files, searched to any depth")->required();
-  sub->add_option("--filter", conformance.filter, "Only cases whose folder/name contains this");
-  sub->add_flag("--verbose", conformance.verbose, "Show passed and skipped cases too");
-  sub->callback([&] { exit_code = millrace::run_conformance(conformance); });
-
-  CLI11_PARSE(app, argc, argv);
+  millrace::InspectOptions inspect;
+  millrace::RunCommandOptions run;
+  add_conformance(app, conformance, exit_code);
+  add_inspect(app, inspect, exit_code);
+  add_run(app, run, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : kUsage;  // --help and --version are no errors
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "millrace: %s\n", e.what());
+    return kFailure;
+  }
   return exit_code;
 }
