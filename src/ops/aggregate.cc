@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/parallel.h"
+#include "kernels/vector_loops.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/elementwise.h"
@@ -51,8 +52,10 @@ class AddN final : public Kernel {
       for (size_t k = 2; k < from.size(); ++k)
         run_binary(&binary_loop<Plus, float>, storage, storage, out, from[k] + at, out, n);
     } else {
-      binary_loop<Plus, T>(from[0] + at, from[1] + at, out, n);
-      for (size_t k = 2; k < from.size(); ++k) binary_loop<Plus, T>(out, from[k] + at, out, n);
+      BinaryLoop loop = &binary_loop<Plus, T>;
+      if constexpr (std::is_same_v<T, float>) loop = &vector_loops::add;
+      loop(from[0] + at, from[1] + at, out, n);
+      for (size_t k = 2; k < from.size(); ++k) loop(out, from[k] + at, out, n);
     }
   }
 };

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/broadcast.h"
+#include "kernels/vector_loops.h"
 #include "op/shape_context.h"
 #include "ops/elementwise.h"
 #include "ops/families.h"
@@ -19,18 +20,21 @@ using FloatsAndComplex = Types<Half, BFloat16, float, double, Complex64, Complex
 // ---- Functors ----
 
 struct Plus {
+  static constexpr BinaryLoop float_loop = &vector_loops::add;
   template <class T>
   T operator()(T x, T y) const {
     return wrapping(x, y, [](auto a, auto b) { return a + b; });
   }
 };
 struct Minus {
+  static constexpr BinaryLoop float_loop = &vector_loops::sub;
   template <class T>
   T operator()(T x, T y) const {
     return wrapping(x, y, [](auto a, auto b) { return a - b; });
   }
 };
 struct Times {
+  static constexpr BinaryLoop float_loop = &vector_loops::mul;
   template <class T>
   T operator()(T x, T y) const {
     return wrapping(x, y, [](auto a, auto b) { return a * b; });
@@ -60,6 +64,7 @@ T remainder_of(T x, T y) {
   return static_cast<T>(x % y);
 }
 struct Divide {
+  static constexpr BinaryLoop float_loop = &vector_loops::div;
   static constexpr double kCost = 0.6;
   static constexpr OperandCheck kIntegerCheck = check_no_zero;
   template <class T>
@@ -71,6 +76,7 @@ struct Divide {
   }
 };
 struct DivNoNan {
+  static constexpr BinaryLoop float_loop = &vector_loops::div_no_nan;
   static constexpr double kCost = 0.6;
   template <class T>
   T operator()(T x, T y) const {
@@ -150,18 +156,21 @@ struct Power {
   }
 };
 struct Maximum {  // NaN wins
+  static constexpr BinaryLoop float_loop = &vector_loops::maximum;
   template <class T>
   T operator()(T x, T y) const {
     return x > y || x != x ? x : y;
   }
 };
 struct Minimum {
+  static constexpr BinaryLoop float_loop = &vector_loops::minimum;
   template <class T>
   T operator()(T x, T y) const {
     return x < y || x != x ? x : y;
   }
 };
 struct SquaredDifference {
+  static constexpr BinaryLoop float_loop = &vector_loops::squared_difference;
   template <class T>
   T operator()(T x, T y) const {
     const T d = Minus{}(x, y);

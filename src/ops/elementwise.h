@@ -40,9 +40,11 @@ absl::Status check_not_negative(const Tensor& y);
 
 namespace elementwise_internal {
 
-template <class Op>
+template <class Op, class C>
 constexpr double cost_of() {
-  if constexpr (requires { Op::kCost; })
+  if constexpr (std::is_same_v<C, float> && requires { Op::float_loop; })
+    return 0.4;
+  else if constexpr (requires { Op::kCost; })
     return Op::kCost;
   else
     return 0.3;
@@ -63,7 +65,9 @@ struct Unary {
     if constexpr (std::is_same_v<C, double> && requires { Op::double_loop; }) return Op::double_loop;
     return &unary_loop<Op, C, R>;
   }
-  static std::unique_ptr<Kernel> make() { return make_unary_kernel({loop(), dtype_of<T>, out_type(), cost_of<Op>()}); }
+  static std::unique_ptr<Kernel> make() {
+    return make_unary_kernel({loop(), dtype_of<T>, out_type(), cost_of<Op, C>()});
+  }
 };
 
 template <class Op, class T>
@@ -84,7 +88,7 @@ struct Binary {
   static std::unique_ptr<Kernel> make() {
     OperandCheck check = nullptr;
     if constexpr (std::is_integral_v<T> && requires { Op::kIntegerCheck; }) check = Op::kIntegerCheck;
-    return make_binary_kernel({loop(), dtype_of<T>, out_type(), cost_of<Op>(), check});
+    return make_binary_kernel({loop(), dtype_of<T>, out_type(), cost_of<Op, C>(), check});
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/vector_loops.h"
 #include "op/shape_context.h"
 #include "ops/elementwise.h"
 #include "ops/families.h"
@@ -20,6 +21,7 @@ using SignedReals = Types<Half, BFloat16, float, double, int8_t, int16_t, int32_
 // ---- Functors ----
 
 struct Abs {
+  static constexpr UnaryLoop float_loop = &vector_loops::abs;
   template <class T>
   T operator()(T x) const {
     if constexpr (std::is_integral_v<T>)
@@ -29,6 +31,7 @@ struct Abs {
   }
 };
 struct Neg {
+  static constexpr UnaryLoop float_loop = &vector_loops::neg;
   template <class T>
   T operator()(T x) const {
     if constexpr (std::is_integral_v<T>)
@@ -51,18 +54,21 @@ struct Sign {
   }
 };
 struct Reciprocal {
+  static constexpr UnaryLoop float_loop = &vector_loops::reciprocal;
   template <class T>
   T operator()(T x) const {
     return T(1) / x;
   }
 };
 struct Square {
+  static constexpr UnaryLoop float_loop = &vector_loops::square;
   template <class T>
   T operator()(T x) const {
     return wrapping(x, x, [](auto a, auto b) { return a * b; });
   }
 };
 struct Sqrt {
+  static constexpr UnaryLoop float_loop = &vector_loops::sqrt;
   static constexpr double kCost = 1;
   template <class T>
   T operator()(T x) const {
@@ -70,6 +76,7 @@ struct Sqrt {
   }
 };
 struct Rsqrt {
+  static constexpr UnaryLoop float_loop = &vector_loops::rsqrt;
   static constexpr double kCost = 1.5;
   template <class T>
   T operator()(T x) const {
@@ -77,6 +84,7 @@ struct Rsqrt {
   }
 };
 struct Exp {
+  static constexpr UnaryLoop float_loop = &vector_loops::exp;
   static constexpr double kCost = 3;
   template <class T>
   T operator()(T x) const {
@@ -98,6 +106,7 @@ struct Expm1 {
   }
 };
 struct Log {
+  static constexpr UnaryLoop float_loop = &vector_loops::log;
   static constexpr double kCost = 3;
   template <class T>
   T operator()(T x) const {
@@ -130,12 +139,20 @@ MR_STD_FUNCTOR(Acos, std::acos)
 MR_STD_FUNCTOR(Atan, std::atan)
 MR_STD_FUNCTOR(Sinh, std::sinh)
 MR_STD_FUNCTOR(Cosh, std::cosh)
-MR_STD_FUNCTOR(Tanh, std::tanh)
 MR_STD_FUNCTOR(Asinh, std::asinh)
 MR_STD_FUNCTOR(Acosh, std::acosh)
 MR_STD_FUNCTOR(Atanh, std::atanh)
 #undef MR_STD_FUNCTOR
+struct Tanh {
+  static constexpr UnaryLoop float_loop = &vector_loops::tanh;
+  static constexpr double kCost = 8;
+  template <class T>
+  T operator()(T x) const {
+    return std::tanh(x);
+  }
+};
 struct Sigmoid {
+  static constexpr UnaryLoop float_loop = &vector_loops::sigmoid;
   static constexpr double kCost = 4;
   template <class T>
   T operator()(T x) const {
@@ -152,6 +169,7 @@ T conj_of(T x) {
     return x;
 }
 struct SigmoidGrad {
+  static constexpr BinaryLoop float_loop = &vector_loops::sigmoid_grad;
   template <class T>
   T operator()(T y, T dy) const {
     const T c = conj_of(y);
@@ -159,6 +177,7 @@ struct SigmoidGrad {
   }
 };
 struct TanhGrad {
+  static constexpr BinaryLoop float_loop = &vector_loops::tanh_grad;
   template <class T>
   T operator()(T y, T dy) const {
     const T c = conj_of(y);
@@ -166,12 +185,14 @@ struct TanhGrad {
   }
 };
 struct SqrtGrad {
+  static constexpr BinaryLoop float_loop = &vector_loops::sqrt_grad;
   template <class T>
   T operator()(T y, T dy) const {
     return dy * T(0.5) / conj_of(y);
   }
 };
 struct RsqrtGrad {
+  static constexpr BinaryLoop float_loop = &vector_loops::rsqrt_grad;
   template <class T>
   T operator()(T y, T dy) const {
     const T c = conj_of(y);
