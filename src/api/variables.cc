@@ -208,8 +208,12 @@ Output Variable::ref() const { return checked(impl_).variable; }
 Output Variable::read_value() const {
   const VariableImpl& v = checked(impl_);
   if (!v.is_resource) return create_output("Identity", {v.variable}, {}, "read");
-  const name_scope scope("Read");
-  return identity(value());
+  Output read;
+  {
+    const name_scope scope("Read");
+    read = value();
+  }
+  return identity(read);
 }
 
 // tf.cond(is_initialized, read_value, initial value), as TF1 lays it out.
