@@ -230,7 +230,8 @@ Output Variable::initialized_value() const {
     const Output handle = create_op("Switch", {v.variable, pred}, {}, "ReadVariableOp/Switch").output(1);
     read = create_output("ReadVariableOp", {handle}, {{"dtype", v.dtype}});
   } else {
-    read = create_output("Identity", {create_op("RefSwitch", {v.variable, pred}, {}, "read/Switch").output(1)}, {}, "read");
+    read = create_output("Identity", {create_op("RefSwitch", {v.variable, pred}, {}, "read/Switch").output(1)}, {},
+                         "read");
   }
   const colocate_with there(v.initial_value.op());
   const Output other = create_op("Switch", {v.initial_value, pred}).output(0);
@@ -257,7 +258,7 @@ Output update(const VariableImpl& v, const UpdateOps& ops, const Input& value, c
     return create_output(ops.reference, {Input(v.variable), value}, {{"use_locking", options.use_locking}},
                          options.name);
   const Output tensor = convert_to_tensor(value, v.dtype);
-  AttrMap attrs{{"dtype", v.dtype}, {"_has_manual_control_dependencies", true}};
+  AttrMap attrs{{"dtype", v.dtype}};
   if (ops.resource == "AssignVariableOp") {
     const PartialTensorShape& shape = v.snapshot.shape();
     if (!shape.is_compatible_with(tensor.shape()))

@@ -31,10 +31,14 @@ ScopesGuard::ScopesGuard(GraphImpl& graph) : graph_(graph), before_(graph.scopes
 ScopesGuard::~ScopesGuard() { graph_.scopes() = std::move(before_); }
 
 void push_control_dependencies(GraphImpl& graph, std::vector<Node*> inputs) {
+  // TensorFlow marks ops that a user's control_dependencies names, so that its automatic ones stay away from them.
+  static constexpr std::string_view kMark = "_has_manual_control_dependencies";
   auto scope = std::make_shared<ControlDependencies>();
-  for (Node* node : inputs)
-    if (std::find(scope->inputs.begin(), scope->inputs.end(), node) == scope->inputs.end())
-      scope->inputs.push_back(node);
+  for (Node* node : inputs) {
+    if (std::find(scope->inputs.begin(), scope->inputs.end(), node) != scope->inputs.end()) continue;
+    scope->inputs.push_back(node);
+    if (!graph.finalized() && !node->find_attr(kMark)) graph.set_attr(node, kMark, AttrValue(true)).IgnoreError();
+  }
   graph.scopes().control_dependencies.push_back(std::move(scope));
 }
 
