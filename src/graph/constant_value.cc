@@ -219,6 +219,28 @@ std::optional<Ints> fold_reduction(const Node& node) {
   return Ints{*r};
 }
 
+// x without the elements of y.
+std::optional<Ints> fold_list_diff(const Node& node) {
+  const auto x = input_ints(node, 0), y = input_ints(node, 1);
+  if (!x || !y || x->size() * y->size() > kMaxElements * 16) return std::nullopt;
+  Ints out;
+  for (const int64_t v : *x)
+    if (std::find(y->begin(), y->end(), v) == y->end()) out.push_back(v);
+  return out;
+}
+
+std::optional<Ints> fold_inverse_permutation(const Node& node) {
+  const auto x = input_ints(node, 0);
+  if (!x) return std::nullopt;
+  Ints out(x->size(), -1);
+  for (size_t i = 0; i < x->size(); ++i) {
+    const int64_t v = (*x)[i];
+    if (v < 0 || v >= static_cast<int64_t>(x->size()) || out[static_cast<size_t>(v)] != -1) return std::nullopt;
+    out[static_cast<size_t>(v)] = static_cast<int64_t>(i);
+  }
+  return out;
+}
+
 std::optional<Ints> fold_ints(const Node& node, int output) {
   const std::string& op = node.op();
   if (op == "Shape" || op == "ShapeN") {
@@ -239,6 +261,8 @@ std::optional<Ints> fold_ints(const Node& node, int output) {
       op == "ExpandDims" || op == "Squeeze")
     return input_ints(node, 0);
   if (op == "Range") return fold_range(node);
+  if (op == "ListDiff") return output == 0 ? fold_list_diff(node) : std::nullopt;
+  if (op == "InvertPermutation") return fold_inverse_permutation(node);
   if (op == "Pack") return input_shape(node, 0).rank() == 0 ? fold_joined(node, 0, node.num_inputs()) : std::nullopt;
   if (op == "ConcatV2") return fold_joined(node, 0, node.num_inputs() - 1);
   if (op == "Concat") return fold_joined(node, 1, node.num_inputs() - 1);

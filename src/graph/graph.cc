@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "base/errors.h"
 #include "graph/constant_value.h"
@@ -200,7 +201,12 @@ absl::StatusOr<Node*> GraphImpl::add_node(NodeSpec spec) {
   }
   if (!status.ok()) return with_where(std::move(status), where);
   Node* made = insert(std::move(node));
-  for (Node* control : spec.control_inputs) MR_RETURN_IF_ERROR(add_control_input(made, control));
+  absl::flat_hash_set<Node*> once;
+  for (Node* control : spec.control_inputs)
+    if (once.insert(control).second) {
+      made->control_inputs_.push_back(control);
+      control->control_outputs_.push_back(made);
+    }
   return made;
 }
 

@@ -34,8 +34,9 @@ void push_control_dependencies(GraphImpl& graph, std::vector<Node*> inputs) {
   // TensorFlow marks ops that a user's control_dependencies names, so that its automatic ones stay away from them.
   static constexpr std::string_view kMark = "_has_manual_control_dependencies";
   auto scope = std::make_shared<ControlDependencies>();
+  absl::flat_hash_set<Node*> once;
   for (Node* node : inputs) {
-    if (std::find(scope->inputs.begin(), scope->inputs.end(), node) != scope->inputs.end()) continue;
+    if (!once.insert(node).second) continue;
     scope->inputs.push_back(node);
     if (!graph.finalized() && !node->find_attr(kMark)) graph.set_attr(node, kMark, AttrValue(true)).IgnoreError();
   }
