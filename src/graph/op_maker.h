@@ -13,11 +13,14 @@ namespace millrace {
 // An argument of an op: one value, or a list where the op takes a list.
 class OpArg {
  public:
-  OpArg(Input value) : values_{std::move(value)} {}                                 // NOLINT: arguments convert
-  OpArg(const Output& value) : values_{Input(value)} {}                             // NOLINT
-  OpArg(const Tensor& value) : values_{Input(value)} {}                             // NOLINT
+  OpArg(Input value) : values_{std::move(value)} {}  // NOLINT: arguments convert
+  // Those that the library itself passes on say nothing of the user's source line.
+  OpArg(const Output& value) : values_{Input(value, {})} {}                         // NOLINT
+  OpArg(const Tensor& value) : values_{Input(value, {})} {}                         // NOLINT
   OpArg(std::vector<Input> values) : values_(std::move(values)), is_list_(true) {}  // NOLINT
-  OpArg(const std::vector<Output>& values) : values_(values.begin(), values.end()), is_list_(true) {}  // NOLINT
+  OpArg(const std::vector<Output>& values) : is_list_(true) {                       // NOLINT
+    for (const Output& value : values) values_.push_back(Input(value, {}));
+  }
   const std::vector<Input>& values() const { return values_; }
   bool is_list() const { return is_list_; }
 

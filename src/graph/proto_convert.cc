@@ -183,8 +183,8 @@ bool is_content_dtype(DataType dtype) {
   }
 }
 
-// A claim of more elements than this is not believed of a few bytes.
-constexpr int64_t kMaxElementBytes = int64_t{1} << 34;
+// A message holds less than 2 GiB; what claims to hold more by repeating its last value is not believed.
+constexpr int64_t kMaxElementBytes = int64_t{1} << 31;
 
 }  // namespace
 
