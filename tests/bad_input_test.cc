@@ -229,7 +229,7 @@ TEST_F(BadInput, a_folder_that_cannot_be_written_is_named) {
   tf::train::Saver saver;
   tf::Session session;
   session.run(init);
-  EXPECT_THAT(message_of<std::exception>([&] { saver.save(session, path("file/model.ckpt")); }), HasSubstr("file"));
+  EXPECT_THAT(message_of<tf::errors::OpError>([&] { saver.save(session, path("file/model.ckpt")); }), HasSubstr("file"));
   EXPECT_EQ(session.run(v).num_elements(), 2);
 }
 
