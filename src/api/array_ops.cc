@@ -91,7 +91,8 @@ Output ones_like(const Input& tensor, const LikeOptions& o) {
   Output dims;
   if (o.optimize && x.shape().is_fully_defined()) {
     const name_scope shape_scope("Shape");
-    std::vector<int32_t> sizes(x.shape().dims().begin(), x.shape().dims().end());
+    const PartialTensorShape known = x.shape();
+    std::vector<int32_t> sizes(known.dims().begin(), known.dims().end());
     dims = constant(Tensor(TensorShape({static_cast<int64_t>(sizes.size())}), sizes), {.name = "shape_as_tensor"});
   } else {
     dims = create_output("Shape", {x}, {{"out_type", int32}});
