@@ -135,6 +135,25 @@ struct TruncateMod {
       return std::fmod(x, y);
   }
 };
+// half and bfloat16 round the quotient to themselves before it is floored or truncated, as TensorFlow does: a quotient
+// just below an integer becomes that integer.
+template <class T, double (*to_integer)(double)>
+struct SmallQuotient {
+  static constexpr double kCost = 3;
+  float operator()(float x, float y) const {
+    return static_cast<float>(to_integer(static_cast<double>(static_cast<float>(T(x / y)))));
+  }
+};
+template <double (*to_integer)(double)>
+void small_quotients(OpBuilder& b) {
+  binary_kernels<SmallQuotient<Half, to_integer>>(b, Types<Half>{});
+  binary_kernels<SmallQuotient<BFloat16, to_integer>>(b, Types<BFloat16>{});
+}
+double floor_of(double x) { return std::floor(x); }
+double trunc_of(double x) { return std::trunc(x); }
+using RealTypesButSmall =
+    Types<float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t>;
+
 struct Power {
   static constexpr double kCost = 15;
   static constexpr OperandCheck kIntegerCheck = check_not_negative;
@@ -454,7 +473,8 @@ void register_quotients(Registry& r) {
   binary_kernels<DivNoNan>(no_nan, FloatsAndComplex{});
   OpBuilder floor_div =
       binary_op(r, "FloorDiv", kQuotientAttr, no_gradient, "x / y rounded towards negative infinity.");
-  binary_kernels<FloorDiv>(floor_div, RealTypes{});
+  binary_kernels<FloorDiv>(floor_div, RealTypesButSmall{});
+  small_quotients<floor_of>(floor_div);
   OpBuilder floor_mod = binary_op(
       r, "FloorMod", "T: {int8, int16, int32, int64, uint8, uint16, uint32, uint64, bfloat16, half, float, double}",
       floor_mod_gradient, "x - y * floor(x / y): has y's sign.");
@@ -464,7 +484,8 @@ void register_quotients(Registry& r) {
                             "C's remainder: has x's sign.");
   binary_kernels<TruncateMod>(mod, Types<float, double, int32_t, int64_t>{});
   OpBuilder truncate_div = binary_op(r, "TruncateDiv", kQuotientAttr, no_gradient, "x / y rounded towards 0.");
-  binary_kernels<TruncateDiv>(truncate_div, RealTypes{});
+  binary_kernels<TruncateDiv>(truncate_div, RealTypesButSmall{});
+  small_quotients<trunc_of>(truncate_div);
   OpBuilder truncate_mod = binary_op(r, "TruncateMod", "T: {int32, int64, bfloat16, half, float, double}", nullptr,
                                      "x - y * trunc(x / y): has x's sign.");
   binary_kernels<TruncateMod>(truncate_mod, Types<float, double, int32_t, int64_t>{});

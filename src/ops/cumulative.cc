@@ -39,16 +39,15 @@ struct RunningProduct {
   }
 };
 struct RunningLogsumexp {
-  // TensorFlow begins with the lowest number instead of minus infinity.
   template <class C>
   static C neutral() {
-    return std::numeric_limits<C>::lowest();
+    return -std::numeric_limits<C>::infinity();
   }
   template <class C>
   static C join(C a, C b) {
+    if (a != a || b != b) return a + b;
     const C low = std::min(a, b), high = std::max(a, b);
-    if (!(low > -std::numeric_limits<C>::infinity())) return low != low ? low : high;
-    if (high == std::numeric_limits<C>::infinity()) return high;
+    if (std::isinf(low) || std::isinf(high)) return high;  // the difference of equal infinities would be NaN
     return std::log1p(std::exp(low - high)) + high;
   }
 };

@@ -209,6 +209,14 @@ TEST(BinaryMath, integers_divide_as_tensorflow_does) {
   EXPECT_EQ(pow.run().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(BinaryMath, small_floats_round_the_quotient_before_it_is_truncated) {
+  // 2.984375 / 1 stays below 3 in float; 8.9375 / 2.984375 = 2.9948 rounds to 3 in bfloat16.
+  OpTest t(all_ops(), "TruncateDiv");
+  t.input(vec(std::vector<BFloat16>{BFloat16(8.9375f)})).input(vec(std::vector<BFloat16>{BFloat16(2.984375f)}));
+  ASSERT_TRUE(t.run().ok());
+  EXPECT_EQ(static_cast<float>(t.output(0).to_vector<BFloat16>()[0]), 3.0f);
+}
+
 TEST(BinaryMath, shapes_that_do_not_match_are_an_error) {
   OpTest t(all_ops(), "AddV2");
   t.input(vec<float>({1, 2})).input(vec<float>({1, 2, 3}));

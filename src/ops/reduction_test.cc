@@ -143,6 +143,16 @@ TEST(Cumulative, runs_along_the_axis) {
   EXPECT_EQ(bad.run().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(Cumulative, exclusive_logsumexp_begins_with_minus_infinity) {
+  OpTest t(all_ops(), "CumulativeLogsumexp");
+  t.attr("exclusive", true).input(vec<float>({0, 0, 1})).input(Tensor(int32_t{0}));
+  ASSERT_TRUE(t.run().ok());
+  const std::vector<float> got = t.output(0).to_vector<float>();
+  EXPECT_EQ(got[0], -std::numeric_limits<float>::infinity());
+  EXPECT_EQ(got[1], 0);
+  EXPECT_NEAR(got[2], std::log(2.0f), 1e-6);
+}
+
 TEST(Range, counts_and_refuses) {
   OpTest t(all_ops(), "Range");
   t.input(Tensor(int32_t{3})).input(Tensor(int32_t{-4})).input(Tensor(int32_t{-3}));
