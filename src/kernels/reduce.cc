@@ -122,6 +122,12 @@ absl::Status reduce_rows(const Reduction& r, const char* x, const Plan& plan, in
     }
   };
   const double cost = static_cast<double>(count) * r.cost_ns + 5;
+  if (pieces == 1 && rows == 1 && plan.kept.rank <= 1) {  // adjacent rows
+    parallel_for(outputs, cost, [&](int64_t begin, int64_t end) {
+      r.rows(x + begin * plan.inner * r.in_size, end - begin, plan.inner, out + begin * r.out_size);
+    });
+    return absl::OkStatus();
+  }
   if (pieces == 1) {
     parallel_for(outputs, cost, [&](int64_t begin, int64_t end) {
       plan.kept.for_range(begin, end, [&](int64_t i, int64_t base) {

@@ -16,10 +16,12 @@ struct Reduction {
   int acc_size;  // bytes per accumulator
   int out_size;
   double cost_ns;
-  void (*init)(void* acc, int64_t n);                                    // n accumulators become the neutral element
-  void (*row)(const void* x, int64_t n, void* acc);                      // *acc joins x[0, n)
-  void (*columns)(const void* x, int64_t n, void* acc);                  // acc[i] joins x[i]
-  void (*combine)(const void* other, int64_t n, void* acc);              // acc[i] joins other[i]
+  void (*init)(void* acc, int64_t n);                // n accumulators become the neutral element
+  void (*row)(const void* x, int64_t n, void* acc);  // *acc joins x[0, n)
+  void (*rows)(const void* x, int64_t count, int64_t n,
+               void* out);                                   // out[i] = all of x[i * n, (i + 1) * n): short rows
+  void (*columns)(const void* x, int64_t n, void* acc);      // acc[i] joins x[i]
+  void (*combine)(const void* other, int64_t n, void* acc);  // acc[i] joins other[i]
   void (*finish)(const void* acc, int64_t n, int64_t count, void* out);  // count elements went into each
 };
 

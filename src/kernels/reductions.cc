@@ -69,7 +69,7 @@ struct Max {
       return -std::numeric_limits<Acc>::infinity();
   }
   static Acc lift(T x) { return value(x); }
-  static Acc join(Acc a, Acc b) { return b > a || b != b ? b : a; }
+  static Acc join(Acc a, Acc b) { return (b > a) | (b != b) ? b : a; }
   static T result(Acc a, int64_t) { return static_cast<T>(a); }
 };
 template <class T>
@@ -82,7 +82,7 @@ struct Min {
       return std::numeric_limits<Acc>::infinity();
   }
   static Acc lift(T x) { return value(x); }
-  static Acc join(Acc a, Acc b) { return b < a || b != b ? b : a; }
+  static Acc join(Acc a, Acc b) { return (b < a) | (b != b) ? b : a; }
   static T result(Acc a, int64_t) { return static_cast<T>(a); }
 };
 template <class T>
@@ -148,6 +148,15 @@ struct Loops {
     for (; i < n; ++i) total = Op::join(total, Op::lift(p[i]));
     *static_cast<Acc*>(acc) = total;
   }
+  static void rows(const void* x, int64_t count, int64_t n, void* out) {
+    const T* p = static_cast<const T*>(x);
+    T* o = static_cast<T*>(out);
+    for (int64_t i = 0; i < count; ++i) {
+      Acc total = Op::neutral();
+      row(p + i * n, n, &total);
+      o[i] = Op::result(total, n);
+    }
+  }
   static void columns(const void* x, int64_t n, void* acc) {
     const T* p = static_cast<const T*>(x);
     Acc* a = static_cast<Acc*>(acc);
@@ -164,7 +173,7 @@ struct Loops {
     for (int64_t i = 0; i < n; ++i) o[i] = Op::result(a[i], count);
   }
   static constexpr Reduction table{
-      sizeof(T), sizeof(Acc), sizeof(T), is_small_float<T> || is_complex_type<T> ? 1.5 : 0.15, init, row,
+      sizeof(T), sizeof(Acc), sizeof(T), is_small_float<T> || is_complex_type<T> ? 1.5 : 0.15, init, row, rows,
       columns,   combine,     finish};
 };
 
