@@ -8,6 +8,7 @@ const Registry& all_ops() {
   static const Registry* const registry = [] {
     auto* r = new Registry;  // lives as long as the process: graphs and sessions point into it
     register_activation(*r);
+    register_adaptive_training(*r);
     register_aggregate(*r);
     register_argmax(*r);
     register_bias(*r);
@@ -37,6 +38,7 @@ const Registry& all_ops() {
     register_parsing(*r);
     register_partition(*r);
     register_random(*r);
+    register_random_rejection(*r);
     register_range(*r);
     register_reduction(*r);
     register_resource_gather(*r);
@@ -58,6 +60,7 @@ const Registry& all_ops() {
     register_tile(*r);
     register_training(*r);
     register_transpose(*r);
+    register_truncated_normal(*r);
     register_unary_math(*r);
     register_unique(*r);
     register_variable(*r);

@@ -7,6 +7,7 @@ namespace millrace {
 class Registry;
 
 void register_activation(Registry& registry);
+void register_adaptive_training(Registry& registry);
 void register_aggregate(Registry& registry);
 void register_argmax(Registry& registry);
 void register_bias(Registry& registry);
@@ -36,6 +37,7 @@ void register_pad(Registry& registry);
 void register_parsing(Registry& registry);
 void register_partition(Registry& registry);
 void register_random(Registry& registry);
+void register_random_rejection(Registry& registry);
 void register_range(Registry& registry);
 void register_reduction(Registry& registry);
 void register_resource_gather(Registry& registry);
@@ -57,6 +59,7 @@ void register_summary_ops(Registry& registry);
 void register_tile(Registry& registry);
 void register_training(Registry& registry);
 void register_transpose(Registry& registry);
+void register_truncated_normal(Registry& registry);
 void register_unary_math(Registry& registry);
 void register_unique(Registry& registry);
 void register_variable(Registry& registry);

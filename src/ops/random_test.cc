@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "gtest/gtest.h"
 #include "op/testing.h"
 #include "ops/all_ops.h"
@@ -50,6 +52,51 @@ TEST(Random, refuses_bad_shapes_and_ranges) {
   i.input(Tensor(std::vector<int32_t>{1})).input(Tensor(int32_t{3})).input(Tensor(int32_t{3}));
   const absl::Status s = i.run();
   EXPECT_NE(std::string(s.message()).find("Need minval < maxval, got 3 >= 3"), std::string::npos) << s;
+}
+
+void expect_near(std::span<const float> got, const std::vector<float>& wanted) {
+  ASSERT_GE(got.size(), wanted.size());
+  for (size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(got[i], wanted[i], 5e-6 * (1 + std::abs(wanted[i]))) << i;
+}
+
+// TensorFlow's numbers for these seeds.
+TEST(Rejection, streams_are_tensorflows) {
+  struct Case {
+    const char* op;
+    float parameter;
+    std::vector<float> wanted;
+  };
+  const Case cases[] = {
+      {"RandomGamma", 0.5f, {0.014439557678997517f, 0.19106529653072357f, 0.19171634316444397f}},
+      {"RandomGamma", 1.0f, {0.5854895114898682f, 1.1293960809707642f}},
+      {"RandomGamma", 3.5f, {1.1251049041748047f, 2.2724742889404297f}},
+      {"RandomPoissonV2", 2.0f, {1, 2, 3, 1, 1, 2, 2, 0}},
+      {"RandomPoissonV2", 25.0f, {24, 28, 35, 22}},
+  };
+  for (const Case& c : cases) {
+    Seeded t(c.op, 1, 2);
+    if (std::string_view(c.op) == "RandomPoissonV2") t.attr("dtype", DataType::kFloat);
+    t.input(Tensor(std::vector<int32_t>{32})).input(Tensor(std::vector<float>{c.parameter}));
+    ASSERT_TRUE(t.run().ok()) << t.run();
+    EXPECT_EQ(t.output(0).shape(), TensorShape({32, 1}));
+    expect_near(t.output(0).flat<float>(), c.wanted);
+  }
+}
+
+TEST(TruncatedNormal, draws_between_its_bounds) {
+  Seeded t("ParameterizedTruncatedNormal", -1, -7);
+  t.input(Tensor(std::vector<int32_t>{64})).input(Tensor(1.0f)).input(Tensor(2.0f)).input(Tensor(-1.0f)).input(Tensor(4.0f));
+  ASSERT_TRUE(t.run().ok());
+  expect_near(t.output(0).flat<float>(), {2.7638309001922607f, 1.871925950050354f, 2.6510868072509766f, 0.5018116235733032f});
+  for (const auto& [low, high] : {std::pair{3.0f, 8.0f}, {-9.0f, -5.0f}, {0.2f, 0.3f}}) {
+    Seeded s("ParameterizedTruncatedNormal", 3, 4);
+    s.input(Tensor(std::vector<int32_t>{250})).input(Tensor(0.0f)).input(Tensor(1.0f)).input(Tensor(low)).input(Tensor(high));
+    ASSERT_TRUE(s.run().ok());
+    for (const float x : s.output(0).flat<float>()) EXPECT_TRUE(x >= low && x <= high) << x;
+  }
+  Seeded bad("ParameterizedTruncatedNormal", 3, 4);
+  bad.input(Tensor(std::vector<int32_t>{4})).input(Tensor(0.0f)).input(Tensor(1.0f)).input(Tensor(3.0f)).input(Tensor(2.0f));
+  EXPECT_TRUE(absl::IsInvalidArgument(bad.run()));
 }
 
 TEST(Stateless, depends_on_the_seed_alone) {

@@ -126,6 +126,11 @@ const Case kDense[] = {
     {"ApplyMomentum", {{1, 2, 3}, {1, 0, 1}}, {0.5f}, {0.5f}, {2, 4, 6}, {-0.625f, -1, -1.625f}, true},
     // One step of Adam from zero slots moves each element by about the learning rate.
     {"ApplyAdam", {{1, 2, 3}, {0, 0, 0}, {0, 0, 0}}, {0.9f, 0.999f, 0.1f, 0.9f, 0.999f, 1e-8f}, {}, {2, -4, 6}, {0.9f, 2.1f, 2.9f}, false},
+    {"ApplyRMSProp", {{1, 2}, {1, 1}, {0, 0}}, {0.1f, 0.5f, 0, 0}, {}, {1, 1}, {0.9f, 1.9f}, false},
+    {"ApplyAdagradV2", {{1, 2}, {0, 5}}, {0.5f, 0}, {}, {2, 2}, {0.5f, 2 - 1.0f / 3}, true},
+    {"ApplyAdaMax", {{1, 2}, {0, 0}, {0, 0}}, {0.9f, 0.1f, 0.9f, 0.999f, 0}, {}, {2, -4}, {0.9f, 2.1f}, false},
+    {"ApplyProximalGradientDescent", {{1, -0.01f}}, {0.1f, 1, 0}, {}, {2, 0}, {0.7f, 0}, false},
+    {"ApplyAddSign", {{1, 2}, {1, -1}}, {0.1f, 1, 1, 0.9f}, {}, {1, 1}, {0.8f, 2}, false},
 };
 
 TEST(Apply, references_and_resources_give_the_same) {
@@ -139,7 +144,7 @@ TEST(Apply, references_and_resources_give_the_same) {
         return r;
       };
       OpTest t(all_ops(), resource ? std::string("Resource") + c.op : c.op);
-      if (c.flag) t.attr("use_nesterov", true);
+      if (c.flag) t.attr(std::string_view(c.op) == "ApplyAdagradV2" ? "update_slots" : "use_nesterov", true);
       std::vector<std::shared_ptr<VariableResource>> slots;
       for (const auto& s : c.slots) {
         slots.push_back(variable(Tensor(repeat(s))));
