@@ -100,8 +100,11 @@ template <class T> class Sampler {
   }
   void from_normal(Philox& g, std::span<T> out) {
     while (true) {
+      // As TensorFlow: of each group of normal numbers the first that fits is taken, the others are left.
       for (const S z : D::normal(g)) {
+        const size_t before = at_;
         if (offer(z >= low_ && z <= high_, z, out)) return;
+        if (at_ != before) break;
       }
     }
   }
