@@ -1,0 +1,149 @@
+#include "millrace/train/saver.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/log.h"
+#include "millrace/millrace.h"
+
+namespace millrace::train {
+namespace {
+
+using testing::ElementsAre;
+
+class SaverTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ = std::filesystem::temp_directory_path() / ("millrace_saver_" + std::to_string(::getpid()) + "_" +
+                                                            testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(directory_);
+    std::filesystem::create_directories(directory_);
+    set_log_sink([](LogLevel, std::string_view) {});
+  }
+  void TearDown() override {
+    set_log_sink({});
+    std::filesystem::remove_all(directory_);
+  }
+  std::string path(const std::string& name) const { return (directory_ / name).string(); }
+  bool exists(const std::string& name) const { return std::filesystem::exists(path(name)); }
+  std::filesystem::path directory_;
+  Graph graph_;
+  DefaultGraph as_default_ = graph_.as_default();
+};
+
+TEST_F(SaverTest, restores_reference_and_resource_variables) {
+  for (const bool sharded : {false, true}) {
+    auto guard = Graph().as_default();
+    const Variable a = get_variable("a", {2, 2}, {.initializer = random_uniform_initializer()});
+    const Variable b = get_variable("b", {3}, {.initializer = ones_initializer(), .use_resource = true});
+    const Variable n(7, {.name = "n"});
+    Saver saver({.sharded = sharded});
+    Session session;
+    session.run(global_variables_initializer());
+    const std::vector<Tensor> before = session.run({a, b, n});
+    EXPECT_EQ(saver.save(session, path("model.ckpt")), path("model.ckpt"));
+    session.run({a.assign(Tensor({2, 2}, std::vector<float>(4))).op(), b.assign(Tensor({3}, std::vector<float>(3))).op(), n.assign(0).op()});
+    saver.restore(session, path("model.ckpt"));
+    const std::vector<Tensor> after = session.run({a, b, n});
+    EXPECT_EQ(before[0].to_vector<float>(), after[0].to_vector<float>());
+    EXPECT_EQ(before[1].to_vector<float>(), after[1].to_vector<float>());
+    EXPECT_EQ(after[2].scalar<int32_t>(), 7);
+  }
+}
+
+TEST_F(SaverTest, keeps_the_newest_and_tells_the_state) {
+  const Variable w = get_variable("w", {1});
+  Saver saver({.max_to_keep = 2});
+  Session session;
+  session.run(global_variables_initializer());
+  for (const int64_t step : {1, 2, 3}) saver.save(session, path("model.ckpt"), {.global_step = step});
+  EXPECT_THAT(saver.last_checkpoints(), ElementsAre(path("model.ckpt-2"), path("model.ckpt-3")));
+  EXPECT_FALSE(exists("model.ckpt-1.index"));
+  EXPECT_FALSE(exists("model.ckpt-1.meta"));
+  EXPECT_TRUE(exists("model.ckpt-2.index"));
+  EXPECT_EQ(latest_checkpoint(directory_), path("model.ckpt-3"));
+  const auto state = get_checkpoint_state(directory_);
+  ASSERT_TRUE(state);
+  EXPECT_THAT(state->all_model_checkpoint_paths, ElementsAre(path("model.ckpt-2"), path("model.ckpt-3")));
+
+  // A new program goes on where this one stopped.
+  Saver next({.max_to_keep = 2, .name = "next"});
+  next.recover_last_checkpoints(state->all_model_checkpoint_paths);
+  next.save(session, path("model.ckpt"), {.global_step = 4});
+  EXPECT_FALSE(exists("model.ckpt-2.index"));
+}
+
+TEST_F(SaverTest, saves_under_other_names_and_pads_steps) {
+  const Variable w = get_variable("w", {1}, {.initializer = ones_initializer()});
+  Saver saver({.var_map = std::map<std::string, Variable>{{"weights", w}}, .pad_step_number = true});
+  Session session;
+  session.run(global_variables_initializer());
+  EXPECT_EQ(saver.save(session, path("m"), {.global_step = 12, .write_meta_graph = false}), path("m-00000012"));
+  EXPECT_FALSE(exists("m-00000012.meta"));
+  const auto variables = list_variables(path("m-00000012"));
+  ASSERT_EQ(variables.size(), 1u);
+  EXPECT_EQ(variables[0].first, "weights");
+  EXPECT_EQ(load_variable(directory_, "weights").to_vector<float>(), std::vector<float>{1});
+}
+
+TEST_F(SaverTest, restores_into_another_shape_if_asked) {
+  {
+    auto guard = Graph().as_default();
+    get_variable("w", {2, 3}, {.initializer = ones_initializer()});
+    Saver saver;
+    Session session;
+    session.run(global_variables_initializer());
+    saver.save(session, path("m"));
+  }
+  const Variable w = get_variable("w", {6});
+  Saver saver({.reshape = true});
+  Session session;
+  saver.restore(session, path("m"));
+  EXPECT_EQ(session.run(w.value()).to_vector<float>(), std::vector<float>(6, 1.0f));
+}
+
+TEST_F(SaverTest, a_graph_without_variables) {
+  EXPECT_THROW(Saver(), errors::InvalidArgumentError);
+  Saver empty({.allow_empty = true});
+  Session session;
+  EXPECT_EQ(empty.save(session, path("m")), "");
+  EXPECT_FALSE(exists("m.index"));
+}
+
+TEST_F(SaverTest, a_meta_graph_goes_on_training_in_a_new_graph) {
+  const auto train_and_save = [&] {
+    auto guard = Graph().as_default();
+    const Variable step = get_or_create_global_step();
+    const Variable w = get_variable("w", {2}, {.initializer = ones_initializer()});
+    const Output loss = reduce_sum(square(Output(w)));
+    const Operation train = AdamOptimizer({.learning_rate = 0.1}).minimize(loss, {.global_step = step});
+    losses::add_loss(loss);
+    Saver saver;
+    Session session;
+    session.run(global_variables_initializer());
+    for (int i = 0; i < 3; ++i) session.run(train);
+    saver.save(session, path("m"), {.global_step = 3});
+    session.run(train);
+    return session.run({loss, w});
+  };
+  const std::vector<Tensor> expected = train_and_save();
+
+  Saver saver = import_meta_graph(path("m-3.meta"));
+  Session session;
+  saver.restore(session, path("m-3"));
+  const std::vector<Operation> train = get_collection<Operation>(GraphKeys::TRAIN_OP);
+  ASSERT_EQ(train.size(), 1u);
+  ASSERT_EQ(trainable_variables().size(), 1u);
+  ASSERT_EQ(losses::get_losses().size(), 1u);
+  session.run(train[0]);
+  const std::vector<Tensor> got = session.run({losses::get_losses()[0], trainable_variables()[0]});
+  EXPECT_EQ(got[0].scalar<float>(), expected[0].scalar<float>());
+  EXPECT_EQ(got[1].to_vector<float>(), expected[1].to_vector<float>());
+  EXPECT_EQ(global_step(session, get_global_step()), 4);
+}
+
+}  // namespace
+}  // namespace millrace::train
