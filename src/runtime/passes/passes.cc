@@ -49,6 +49,7 @@ absl::Status dereference_fetches(Plan& plan, Runtime& runtime) {
 
 absl::Status run_passes(Plan& plan, Runtime& runtime) {
   MR_RETURN_IF_ERROR(dereference_fetches(plan, runtime));
+  read_behind_updates(plan);
   return absl::OkStatus();
 }
 

@@ -18,4 +18,7 @@ absl::StatusOr<PlanNode> make_plan_constant(const Runtime& runtime, std::string 
 // Fetched references become values where the variable stands in the step's order: what a fetch saw before the updates.
 absl::Status dereference_fetches(Plan& plan, Runtime& runtime);
 
+// Readers that run behind an update of a reference variable see the new value, as in TF1.
+void read_behind_updates(Plan& plan);
+
 }  // namespace millrace
