@@ -47,7 +47,7 @@ class Worker {
 
   void run(Position start) {
     for (size_t f = start.file; f < files_.size(); ++f) {
-      const absl::StatusOr<std::vector<GoldenCase>> cases = golden_cases(files_[f].path);
+      const absl::StatusOr<std::vector<GoldenCase>> cases = options_.cases_of(files_[f].path);
       if (!cases.ok()) continue;  // record files of other kinds lie around, damaged ones on purpose
       for (size_t i = f == start.file ? start.in_file : 0; i < cases->size(); ++i) {
         const CaseReport named{files_[f].folder, (*cases)[i].name, {}};

@@ -22,8 +22,9 @@ struct CaseReport {
 };
 
 struct CaseRunnerOptions {
-  std::string filter;  // only cases whose name contains it
+  std::string filter = {};  // only cases whose name contains it
   int timeout_seconds = 60;
+  std::function<absl::StatusOr<std::vector<GoldenCase>>(const std::string& path)> cases_of = golden_cases;
 };
 
 // Runs the cases in order and tells of each as it ends, on the calling thread. Call before other threads are started.

@@ -7,8 +7,8 @@
 namespace millrace {
 
 struct ConformanceOptions {
-  std::string folder;
-  std::string filter;        // only cases whose folder/name contains it
+  std::string folder = {};
+  std::string filter = {};   // only cases whose folder/name contains it
   bool verbose = false;      // a line per passed and skipped case too
   bool json = false;         // the report as JSON on standard output
   int timeout_seconds = 60;  // for a case; one that takes longer has failed

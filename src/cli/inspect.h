@@ -7,7 +7,7 @@
 namespace millrace {
 
 struct InspectOptions {
-  std::vector<std::string> files;
+  std::vector<std::string> files = {};
   bool verify = false;  // read checkpoints whole, and compare checksums
   bool json = false;
 };

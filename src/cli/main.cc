@@ -3,6 +3,7 @@
 #include <google/protobuf/stubs/logging.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 
@@ -79,6 +80,12 @@ int main(int argc, char** argv) {
   add_conformance(app, conformance, exit_code);
   add_inspect(app, inspect, exit_code);
   add_run(app, run, exit_code);
+  const std::vector<CLI::App*> known = app.get_subcommands([](CLI::App*) { return true; });
+  if (argc > 1 && argv[1][0] != '-' &&
+      std::ranges::none_of(known, [&](CLI::App* sub) { return sub->get_name() == argv[1]; })) {
+    std::fprintf(stderr, "millrace: there is no sub-command '%s'; millrace --help lists them\n", argv[1]);
+    return kUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -40,17 +40,28 @@ std::string element_json(const T& value) {
   }
 }
 
+// Lists down to the first dimension of size 0, as many as the dimensions before it say.
+std::string empty_json(const Tensor& tensor) {
+  std::string out = "[]";
+  int zero = 0;
+  while (tensor.dim(zero) != 0) ++zero;
+  for (int d = zero - 1; d >= 0; --d) {
+    constexpr int64_t kMostLists = 100000;  // a shape may claim any number of empty lists
+    const std::string inner = out;
+    out = "[" + inner;
+    for (int64_t i = 1; i < tensor.dim(d) && static_cast<int64_t>(out.size()) < kMostLists; ++i) out += ", " + inner;
+    out += "]";
+  }
+  return out;
+}
+
 // Iterative, so that 254 dimensions cost no stack: brackets open and close where a dimension begins and ends.
 template <class T>
 std::string nested_json(const Tensor& tensor) {
   const auto values = tensor.unchecked<T>();
   const int rank = tensor.rank();
   std::string out;
-  if (values.empty()) {  // lists down to the first dimension of size 0
-    int depth = 0;
-    while (depth < rank && tensor.dim(depth) == 1) ++depth;
-    return std::string(static_cast<size_t>(depth), '[') + "[]" + std::string(static_cast<size_t>(depth), ']');
-  }
+  if (values.empty()) return empty_json(tensor);
   for (size_t i = 0; i < values.size(); ++i) {
     int begins = 0, ends = 0;
     size_t block = 1;
@@ -76,12 +87,13 @@ std::string tensor_json(const Tensor& tensor) {
     return nested_json<T>(tensor);
     MR_CASE(float)
     MR_CASE(double)
-    MR_CASE(int8_t) MR_CASE(int16_t) MR_CASE(int32_t) MR_CASE(int64_t) MR_CASE(uint8_t) MR_CASE(uint16_t)
-        MR_CASE(uint32_t) MR_CASE(uint64_t) MR_CASE(bool) MR_CASE(std::string) MR_CASE(Complex64) MR_CASE(Complex128)
-            MR_CASE(Half) MR_CASE(BFloat16) MR_CASE(Qint8) MR_CASE(Quint8) MR_CASE(Qint16) MR_CASE(Quint16)
-                MR_CASE(Qint32)
+    MR_CASE(int8_t)
+    MR_CASE(int16_t)
+    MR_CASE(int32_t) MR_CASE(int64_t) MR_CASE(uint8_t) MR_CASE(uint16_t) MR_CASE(uint32_t) MR_CASE(uint64_t)
+        MR_CASE(bool) MR_CASE(std::string) MR_CASE(Complex64) MR_CASE(Complex128) MR_CASE(Half) MR_CASE(BFloat16)
+            MR_CASE(Qint8) MR_CASE(Quint8) MR_CASE(Qint16) MR_CASE(Quint16) MR_CASE(Qint32)
 #undef MR_CASE
-                    default : return string_json("<" + dtype_name(tensor.dtype()) + ">");
+                default : return string_json("<" + dtype_name(tensor.dtype()) + ">");
   }
 }
 
