@@ -155,7 +155,9 @@ absl::Status Model::restore(const std::string& prefix) {
     MR_ASSIGN_OR_RETURN(const Output filename, graph_->find_output(saver.filename_tensor_name()));
     MR_ASSIGN_OR_RETURN(Node * op, graph_->find_node(saver.restore_op_name()));
     MR_ASSIGN_OR_RETURN(Tensor value, make_scalar<std::string>(prefix));
-    MR_RETURN_IF_ERROR(run({{filename, std::move(value)}}, {}, {op}).status());
+    const absl::Status status = run({{filename, std::move(value)}}, {}, {op}).status();
+    if (!status.ok())
+      return to_std(status.message()).find(prefix) == std::string_view::npos ? annotate(status, prefix) : status;
   }
   return initialize_local();
 }

@@ -272,6 +272,23 @@ TEST(Session, concurrent_runs_of_several_signatures) {
   EXPECT_EQ(*run_scalar<float>(*session, v), kThreads * kRuns);
 }
 
+// As in TF1, where moving averages run behind the train op's control dependency and read what it left.
+TEST(Session, readers_behind_an_update_see_the_new_value) {
+  TestGraph g;
+  const Output v = g.variable(float32, PartialTensorShape::scalar());
+  const Output init = g.op("Assign", {v, g.constant(Tensor(1.0f))});
+  const Output read = g.op("Identity", {v});
+  const Output update = g.op("AssignAdd", {v, g.constant(Tensor(10.0f))});
+  const Output before = g.op("Neg", {read});
+  const Output behind = g.op("Mul", {read, read}, {}, "behind", {update.node()});
+  const auto session = g.session();
+  ASSERT_TRUE(run_all(*session, {init}).ok());
+  const auto got = run_all(*session, {before, behind});
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ((*got)[0].scalar<float>(), -1);
+  EXPECT_EQ((*got)[1].scalar<float>(), 121);
+}
+
 TEST(Session, close_is_final) {
   TestGraph g;
   const Output x = g.constant(Tensor(1.0f));
