@@ -91,36 +91,41 @@ void apply_activation(Activation activation, float alpha, std::span<float> x) {
   }
 }
 
+// Blocks of rows, columns and inner dimension keep the scratch small whatever the shapes are.
 template <class TA, class TB, class T>
-void plain_matmul(bool transpose_a, bool transpose_b, bool conjugate_a, bool conjugate_b, int64_t m, int64_t n,
-                  int64_t k, const TA* a, const TB* b, T* c) {
+void plain_matmul(bool transpose_a, bool transpose_b, bool conjugate_a, bool conjugate_b, int64_t m, int64_t n, int64_t k,
+                  const TA* a, const TB* b, T* c) {
   using S = typename Sum<T>::type;
-  constexpr int64_t kBlock = 256;  // of k: rows of b that stay in cache while the rows of a pass
-  parallel_for(m, n * k / 4 + 1, [&](int64_t begin, int64_t end) {
-    std::vector<S> sums(static_cast<size_t>(n));
-    std::vector<S> packed;  // a block of b, converted and in row-major order
-    for (int64_t i = begin; i < end && k == 0; ++i) std::fill_n(c + i * n, n, T{});
-    if (k == 0 || n == 0) return;
-    const bool one_block = k <= kBlock;
-    std::vector<S> all(one_block ? 0 : static_cast<size_t>((end - begin) * n));  // sums between blocks
-    for (int64_t k0 = 0; k0 < k; k0 += kBlock) {
-      const int64_t kb = std::min(kBlock, k - k0);
-      packed.resize(static_cast<size_t>(kb * n));
-      for (int64_t p = 0; p < kb; ++p)
-        for (int64_t j = 0; j < n; ++j)
-          packed[static_cast<size_t>(p * n + j)] =
-              load<S>(transpose_b ? b[j * k + k0 + p] : b[(k0 + p) * n + j], conjugate_b);
-      for (int64_t i = begin; i < end; ++i) {
-        S* row = one_block ? sums.data() : all.data() + (i - begin) * n;
-        if (k0 == 0) std::fill_n(row, n, S{});
-        for (int64_t p = 0; p < kb; ++p) {
-          const S x = load<S>(transpose_a ? a[(k0 + p) * m + i] : a[i * k + k0 + p], conjugate_a);
-          const S* y = packed.data() + p * n;
-          for (int64_t j = 0; j < n; ++j) row[j] += multiply(x, y[j]);
+  if (m == 0 || n == 0) return;
+  constexpr int64_t kRows = 64, kColumns = 256, kInner = 256;
+  const int64_t row_blocks = (m + kRows - 1) / kRows, column_blocks = (n + kColumns - 1) / kColumns;
+  const double block_ns = static_cast<double>(std::min(m, kRows)) * static_cast<double>(std::min(n, kColumns)) * static_cast<double>(k) / 2;
+  parallel_for(row_blocks * column_blocks, block_ns, [&](int64_t begin, int64_t end) {
+    const int64_t widest = std::min(n, kColumns);
+    std::vector<S> sums(static_cast<size_t>(std::min(m, kRows) * widest));
+    std::vector<S> packed(static_cast<size_t>(std::min(k, kInner) * widest));  // a block of b, converted, in row-major order
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t i0 = block / column_blocks * kRows, j0 = block % column_blocks * kColumns;
+      const int64_t rows = std::min(kRows, m - i0), columns = std::min(kColumns, n - j0);
+      std::fill_n(sums.begin(), rows * columns, S{});
+      for (int64_t k0 = 0; k0 < k; k0 += kInner) {
+        const int64_t inner = std::min(kInner, k - k0);
+        for (int64_t p = 0; p < inner; ++p)
+          for (int64_t j = 0; j < columns; ++j)
+            packed[static_cast<size_t>(p * columns + j)] =
+                load<S>(transpose_b ? b[(j0 + j) * k + k0 + p] : b[(k0 + p) * n + j0 + j], conjugate_b);
+        for (int64_t i = 0; i < rows; ++i) {
+          S* row = sums.data() + i * columns;
+          for (int64_t p = 0; p < inner; ++p) {
+            const S x = load<S>(transpose_a ? a[(k0 + p) * m + i0 + i] : a[(i0 + i) * k + k0 + p], conjugate_a);
+            const S* y = packed.data() + p * columns;
+            for (int64_t j = 0; j < columns; ++j) row[j] += multiply(x, y[j]);
+          }
         }
-        if (k0 + kb == k)
-          for (int64_t j = 0; j < n; ++j) c[i * n + j] = static_cast<T>(row[j]);
       }
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j)
+          c[(i0 + i) * n + j0 + j] = static_cast<T>(sums[static_cast<size_t>(i * columns + j)]);
     }
   });
 }
