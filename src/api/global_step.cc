@@ -19,28 +19,6 @@ Variable make_global_step() {
                        .collections = std::vector<std::string>{GraphKeys::GLOBAL_VARIABLES, GraphKeys::GLOBAL_STEP}});
 }
 
-// The branches of tf.cond(is_initialized, read, initial value), as TF1 builds them for the global step.
-Output guarded_read(const Variable& step) {
-  const Output initialized = step.is_initialized();
-  const name_scope scope("cond");
-  const Operation decide = create_op("Switch", {initialized, initialized});
-  identity(decide.output(1), {.name = "switch_t"});
-  identity(decide.output(0), {.name = "switch_f"});
-  const Output pred = identity(initialized, {.name = "pred_id"});
-  Output read, other;
-  if (step.is_resource()) {
-    read = create_output("ReadVariableOp",
-                         {create_op("Switch", {step.ref(), pred}, {}, "ReadVariableOp/Switch").output(1)},
-                         {{"dtype", base_dtype(step.dtype())}});
-  } else {
-    // TF1 makes the read before the Switch that feeds it; the order of nodes does not matter to the names.
-    read = create_output("Identity", {create_op("RefSwitch", {step.ref(), pred}, {}, "read/Switch").output(1)}, {},
-                         "read");
-  }
-  other = create_op("Switch", {step.initial_value(), pred}).output(0);
-  return create_op("Merge", {std::vector<Output>{other, read}}).output(0);
-}
-
 }  // namespace
 
 Variable get_global_step() {
@@ -96,7 +74,7 @@ Output get_or_create_global_step_read() {
   const name_scope root("");
   const name_scope scope(step.op().name() + "/");
   const control_dependencies none(nullptr);
-  const Output read = guarded_read(step) + 0;
+  const Output read = step.initialized_value() + 0;
   add_to_collection(kReadCache, read);
   return read;
 }

@@ -168,6 +168,11 @@ void variables() {
   tf::Variable([] { return tf::constant(2.f); }, {.name = "s"});
 }
 
+void initialized_value() {
+  const tf::Variable v(1.0, {.name = "v"});
+  v.initialized_value();
+}
+
 void variable_scopes() {
   const Initializer one = tf::ones_initializer();
   const tf::GetVariableOptions ones{.initializer = one};
@@ -333,10 +338,11 @@ TEST_P(SameGraph, node_for_node) {
   Case { #name, name }
 INSTANTIATE_TEST_SUITE_P(Tensorflow, SameGraph,
                          testing::Values(MR_CASE(name_scopes), MR_CASE(devices_and_colocation), MR_CASE(groups),
-                                         MR_CASE(variables), MR_CASE(variable_scopes), MR_CASE(initializers),
-                                         MR_CASE(gradients_sum), MR_CASE(gradients_gated_tree_colocated),
-                                         MR_CASE(gradients_slices), MR_CASE(gradients_mixed), MR_CASE(gradients_given),
-                                         MR_CASE(gradients_second), MR_CASE(gradients_parts)),
+                                         MR_CASE(variables), MR_CASE(initialized_value), MR_CASE(variable_scopes),
+                                         MR_CASE(initializers), MR_CASE(gradients_sum),
+                                         MR_CASE(gradients_gated_tree_colocated), MR_CASE(gradients_slices),
+                                         MR_CASE(gradients_mixed), MR_CASE(gradients_given), MR_CASE(gradients_second),
+                                         MR_CASE(gradients_parts)),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -225,18 +225,18 @@ Output Variable::initialized_value() const {
   identity(decide.output(1), {.name = "switch_t"});
   identity(decide.output(0), {.name = "switch_f"});
   const Output pred = identity(initialized, {.name = "pred_id"});
-  Output read;
-  if (v.is_resource) {
-    const Output handle = create_op("Switch", {v.variable, pred}, {}, "ReadVariableOp/Switch").output(1);
-    read = create_output("ReadVariableOp", {handle}, {{"dtype", v.dtype}});
-  } else {
-    read = create_output("Identity", {create_op("RefSwitch", {v.variable, pred}, {}, "read/Switch").output(1)}, {},
-                         "read");
+  // The read is made first and fed by a Switch afterwards, as TF1's contexts do it: the order of nodes shows that.
+  const std::string_view switch_op = v.is_resource ? "Switch" : "RefSwitch";
+  const Operation read = v.is_resource ? create_op("ReadVariableOp", {v.variable}, {{"dtype", v.dtype}})
+                                       : create_op("Identity", {v.variable}, {}, "read");
+  const Operation branch = create_op(switch_op, {v.variable, pred}, {}, read.name() + "/Switch/");
+  raise_if_error(default_graph().set_input(read.node(), 0, branch.output(1)));
+  Output other;
+  {
+    const colocate_with there(v.initial_value.op());
+    other = create_op("Switch", {v.initial_value, pred}).output(0);
   }
-  const colocate_with there(v.initial_value.op());
-  const Output other = create_op("Switch", {v.initial_value, pred}).output(0);
-  const colocate_with nothing(Operation(), true);
-  return create_op("Merge", {std::vector<Output>{other, read}}).output(0);
+  return create_op("Merge", {std::vector<Output>{other, read.output(0)}}).output(0);
 }
 
 Output Variable::is_initialized(const NameOptions& options) const {

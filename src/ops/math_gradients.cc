@@ -122,6 +122,8 @@ Output range(GradientContext& g, int32_t start, const Output& limit) {
 Output reshape(GradientContext& g, const Output& x, const Output& dims) { return g.op("Reshape", {x, dims}); }
 Output reshape(GradientContext& g, const Output& x, const std::vector<int32_t>& dims) {
   const auto scope = g.name_scope("Reshape");
+  // Python tries an empty list as floats first and leaves that constant behind.
+  if (dims.empty()) g.constant(Tensor(std::vector<float>()), "shape");
   const Output literal = int32_vector(g, dims, "shape");
   return g.op("Reshape", {x, literal}, {}, "/");
 }

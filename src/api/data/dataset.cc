@@ -234,6 +234,7 @@ Iterator iterator_of(const Output& resource, const Operation& initializer, const
 }  // namespace
 
 Iterator Dataset::make_one_shot_iterator() const {
+  get_seed(std::nullopt);  // TF1 draws a seed for the factory here; later random ops must count it
   const FunctionRef factory = make_dataset_factory(*this);
   const colocate_with colocated(variant_);
   const Output resource = create_output("OneShotIterator", {}, with(spec_attrs(spec_), attr("dataset_factory", factory)));

@@ -148,7 +148,6 @@ class Copier {
     spec.name = body_.unique_name(node.name());
     spec.inputs = inputs;
     spec.attrs = node.attrs();
-    spec.attrs.erase("_class");
     spec.device = node.device();
     spec.source = node.source();
     return value_or_raise(body_.add_node(std::move(spec)));
