@@ -28,6 +28,7 @@ const Registry& all_ops() {
     register_dataset_sources(*r);
     register_dataset_transforms(*r);
     register_decode(*r);
+    register_diag(*r);
     register_file_ops(*r);
     register_functional(*r);
     register_gather(*r);
@@ -47,11 +48,14 @@ const Registry& all_ops() {
     register_rounding(*r);
     register_scatter(*r);
     register_scatter_nd(*r);
+    register_search_sorted(*r);
     register_segment(*r);
     register_select(*r);
     register_shape_ops(*r);
     register_slice(*r);
     register_softmax(*r);
+    register_space(*r);
+    register_sparse_segment(*r);
     register_special_math(*r);
     register_string_numbers(*r);
     register_string_ops(*r);
