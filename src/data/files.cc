@@ -142,7 +142,7 @@ class TFRecordDataset final : public FilesDataset {
 // Lines end with "\n" or "\r\n"; the last one may have no end.
 class TextLineDataset final : public FilesDataset {
  public:
-  using FilesDataset::FilesDataset;
+  TextLineDataset(FileOptions options, TextRecordOptions record) : FilesDataset(std::move(options)), record_(record) {}
   std::string_view name() const override { return "TextLine"; }
   absl::StatusOr<std::unique_ptr<FileReader>> open(const std::string& path,
                                                    std::optional<uint64_t> offset) const override {
@@ -150,8 +150,13 @@ class TextLineDataset final : public FilesDataset {
     auto reader = std::make_unique<Reader>();
     MR_ASSIGN_OR_RETURN(reader->stream, open_stream(path, compression));
     reader->buffer.resize(buffer_size(options()));
+    reader->quotes = record_.quotes;
     if (offset) {
       MR_ASSIGN_OR_RETURN(reader->consumed, skip_bytes(*reader->stream, *offset));
+    }
+    if (!offset && record_.header) {
+      std::string header;
+      MR_RETURN_IF_ERROR(reader->read(header).status());
     }
     return reader;
   }
@@ -160,7 +165,7 @@ class TextLineDataset final : public FilesDataset {
   struct Reader final : public FileReader {
     absl::StatusOr<bool> read(std::string& line) override {
       line.clear();
-      bool any = false;
+      bool any = false, inside_quotes = false;
       while (true) {
         if (begin == end) {
           MR_ASSIGN_OR_RETURN(end, stream->read({buffer.data(), buffer.size()}));
@@ -170,7 +175,7 @@ class TextLineDataset final : public FilesDataset {
         any = true;
         const auto from = buffer.begin() + static_cast<std::ptrdiff_t>(begin),
                    to = buffer.begin() + static_cast<std::ptrdiff_t>(end);
-        const auto newline = std::find(from, to, '\n');
+        const auto newline = find_end(from, to, &inside_quotes);
         line.append(from, newline);
         const size_t used = static_cast<size_t>(newline - from) + (newline != to);
         begin += used;
@@ -182,12 +187,23 @@ class TextLineDataset final : public FilesDataset {
         return true;
       }
     }
+    // The line's end; a doubled quote inside quotes ends and begins them again, which comes to the same.
+    std::string::iterator find_end(std::string::iterator from, std::string::iterator to, bool* inside_quotes) const {
+      if (!quotes) return std::find(from, to, '\n');
+      for (; from != to; ++from) {
+        if (*from == '"') *inside_quotes = !*inside_quotes;
+        if (*from == '\n' && !*inside_quotes) break;
+      }
+      return from;
+    }
     uint64_t offset() const override { return consumed; }
     std::unique_ptr<InputStream> stream;
     std::string buffer;
     size_t begin = 0, end = 0;  // what of buffer is still to be read
     uint64_t consumed = 0;
+    bool quotes = false;
   };
+  TextRecordOptions record_;
 };
 
 class FixedLengthRecordDataset final : public FilesDataset {
@@ -262,7 +278,11 @@ class FixedLengthRecordDataset final : public FilesDataset {
 
 DatasetPtr tf_record_dataset(FileOptions options) { return std::make_shared<TFRecordDataset>(std::move(options)); }
 
-DatasetPtr text_line_dataset(FileOptions options) { return std::make_shared<TextLineDataset>(std::move(options)); }
+DatasetPtr text_line_dataset(FileOptions options) { return text_record_dataset(std::move(options), {}); }
+
+DatasetPtr text_record_dataset(FileOptions options, TextRecordOptions record) {
+  return std::make_shared<TextLineDataset>(std::move(options), record);
+}
 
 absl::StatusOr<DatasetPtr> fixed_length_record_dataset(FileOptions options, FixedLengthOptions record) {
   if (record.header_bytes < 0) return invalid_argument("`header_bytes` must be >= 0");

@@ -16,6 +16,12 @@ struct FileOptions {
 DatasetPtr tf_record_dataset(FileOptions options);
 DatasetPtr text_line_dataset(FileOptions options);
 
+// Lines that may go on where a line ends inside double quotes; the first one of each file may be left out.
+struct TextRecordOptions {
+  bool quotes = false, header = false;
+};
+DatasetPtr text_record_dataset(FileOptions options, TextRecordOptions record);
+
 struct FixedLengthOptions {
   int64_t record_bytes = 0, header_bytes = 0, footer_bytes = 0;
 };

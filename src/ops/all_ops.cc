@@ -56,7 +56,9 @@ const Registry& all_ops() {
     register_softmax(*r);
     register_space(*r);
     register_sparse_segment(*r);
+    register_sparse_serialize(*r);
     register_special_math(*r);
+    register_string_format(*r);
     register_string_numbers(*r);
     register_string_ops(*r);
     register_string_regex(*r);

@@ -1,5 +1,6 @@
 // Datasets made of values and files.
 
+#include "data/csv.h"
 #include "data/files.h"
 #include "data/sources.h"
 #include "op/shape_context.h"
@@ -79,6 +80,30 @@ absl::StatusOr<DatasetPtr> make_fixed_length_any(KernelContext& ctx, int compres
 absl::StatusOr<DatasetPtr> make_fixed_length(KernelContext& ctx) { return make_fixed_length_any(ctx, -1); }
 absl::StatusOr<DatasetPtr> make_fixed_length_v2(KernelContext& ctx) { return make_fixed_length_any(ctx, 5); }
 
+absl::StatusOr<DatasetPtr> make_csv(KernelContext& ctx) {
+  MR_ASSIGN_OR_RETURN(FileOptions files, file_options(ctx, 1, 2));
+  CsvFormat format;
+  MR_ASSIGN_OR_RETURN(const bool header, ctx.scalar<bool>(3));
+  MR_ASSIGN_OR_RETURN(const std::string delimiter, ctx.scalar<std::string>(4));
+  if (delimiter.size() != 1) return invalid_argument("field_delim should be only 1 char");
+  format.delimiter = delimiter[0];
+  MR_ASSIGN_OR_RETURN(format.use_quotes, ctx.scalar<bool>(5));
+  MR_ASSIGN_OR_RETURN(format.na_value, ctx.scalar<std::string>(6));
+  MR_ASSIGN_OR_RETURN(const auto columns, ctx.vector<int64_t>(7));
+  format.columns.assign(columns.begin(), columns.end());
+  MR_ASSIGN_OR_RETURN(ElementSpec spec, element_spec(ctx.node()));
+  const int defaults = 8, end = defaults + static_cast<int>(spec.types.size());
+  if (end < ctx.num_inputs() && ctx.input(end).num_elements() > 0)
+    return unimplemented("CSVDatasetV2: exclude_cols is not supported; name the wanted ones in select_cols.");
+  for (size_t i = 0; i < columns.size(); ++i) {
+    if (columns[i] < 0 || (i > 0 && columns[i - 1] >= columns[i]))
+      return invalid_argument("select_cols should be strictly increasing indices");
+  }
+  if (!columns.empty() && columns.size() != spec.types.size())
+    return invalid_argument("select_cols should match output size");
+  return csv_dataset(std::move(files), header, std::move(format), tensor_inputs(ctx, defaults, end), std::move(spec));
+}
+
 absl::StatusOr<DatasetPtr> make_random(KernelContext& ctx) {
   MR_ASSIGN_OR_RETURN(const int64_t seed, ctx.scalar<int64_t>(0));
   MR_ASSIGN_OR_RETURN(const int64_t seed2, ctx.scalar<int64_t>(1));
@@ -103,6 +128,13 @@ absl::Status sparse_slice_shape(ShapeContext& c) {
 absl::Status files_shape(ShapeContext& c) {
   MR_RETURN_IF_ERROR(c.with_rank_at_most(0, 1).status());
   for (int i = 1; i < c.num_inputs(); ++i) MR_RETURN_IF_ERROR(c.with_rank(i, 0).status());
+  return scalar_shape(c);
+}
+
+absl::Status csv_shape(ShapeContext& c) {
+  MR_RETURN_IF_ERROR(c.with_rank_at_most(0, 1).status());
+  for (int i = 1; i < 7; ++i) MR_RETURN_IF_ERROR(c.with_rank(i, 0).status());
+  MR_RETURN_IF_ERROR(c.with_rank(7, 1).status());
   return scalar_shape(c);
 }
 
@@ -253,6 +285,43 @@ void register_dataset_sources(Registry& registry) {
       .cpu<DatasetKernel<make_random>>()
       .not_differentiable()
       .doc("Random integers below 2^32.");
+  registry.op("CSVDataset")
+      .input("filenames: string")
+      .input("compression_type: string")
+      .input("buffer_size: int64")
+      .input("header: bool")
+      .input("field_delim: string")
+      .input("use_quote_delim: bool")
+      .input("na_value: string")
+      .input("select_cols: int64")
+      .input("record_defaults: output_types")
+      .output("handle: variant")
+      .attr("output_types: list({float, double, int32, int64, string}) >= 1")
+      .attr("output_shapes: list(shape) >= 1")
+      .stateful()
+      .shape(csv_shape)
+      .cpu<DatasetKernel<make_csv>>()
+      .not_differentiable()
+      .doc("The records of files of comma-separated values.");
+  registry.op("CSVDatasetV2")
+      .input("filenames: string")
+      .input("compression_type: string")
+      .input("buffer_size: int64")
+      .input("header: bool")
+      .input("field_delim: string")
+      .input("use_quote_delim: bool")
+      .input("na_value: string")
+      .input("select_cols: int64")
+      .input("record_defaults: output_types")
+      .input("exclude_cols: int64")
+      .output("handle: variant")
+      .attr("output_types: list({float, double, int32, int64, string}) >= 1")
+      .attr("output_shapes: list(shape) >= 1")
+      .stateful()
+      .shape(csv_shape)
+      .cpu<DatasetKernel<make_csv>>()
+      .not_differentiable()
+      .doc("The records of files of comma-separated values.");
 }
 
 }  // namespace millrace

@@ -1,6 +1,6 @@
 // Examples, tensors and comma-separated records out of strings.
 
-#include "absl/strings/numbers.h"
+#include "data/csv.h"
 #include "graph/proto_convert.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
@@ -220,18 +220,20 @@ absl::Status parse_tensor_shape(ShapeContext& c) {
 
 class DecodeCSV final : public Kernel {
   absl::Status init(KernelInit& init) override {
-    MR_ASSIGN_OR_RETURN(const std::string delim, init.attr<std::string>("field_delim"));
-    if (delim.size() != 1) return invalid_argument("field_delim should be only 1 char");
-    delim_ = delim[0];
-    MR_ASSIGN_OR_RETURN(use_quotes_, init.attr<bool>("use_quote_delim"));
-    MR_ASSIGN_OR_RETURN(na_value_, init.attr<std::string>("na_value"));
-    MR_ASSIGN_OR_RETURN(types_, init.attr<std::vector<DataType>>("OUT_TYPE"));
-    MR_ASSIGN_OR_RETURN(select_, init.attr<std::vector<int64_t>>("select_cols"));
-    if (!select_.empty() && select_.size() != types_.size())
+    MR_ASSIGN_OR_RETURN(const std::string delimiter, init.attr<std::string>("field_delim"));
+    if (delimiter.size() != 1) return invalid_argument("field_delim should be only 1 char");
+    format_.delimiter = delimiter[0];
+    MR_ASSIGN_OR_RETURN(format_.use_quotes, init.attr<bool>("use_quote_delim"));
+    MR_ASSIGN_OR_RETURN(format_.na_value, init.attr<std::string>("na_value"));
+    MR_ASSIGN_OR_RETURN(format_.columns, init.attr<std::vector<int64_t>>("select_cols"));
+    MR_ASSIGN_OR_RETURN(const auto types, init.attr<std::vector<DataType>>("OUT_TYPE"));
+    num_fields_ = types.size();
+    const std::vector<int64_t>& columns = format_.columns;
+    if (!columns.empty() && columns.size() != num_fields_)
       return invalid_argument("select_cols should match output size");
-    for (size_t i = 0; i < select_.size(); ++i) {
-      if (select_[i] < 0) return invalid_argument("select_cols should be non-negative indices");
-      if (i > 0 && select_[i - 1] >= select_[i])
+    for (size_t i = 0; i < columns.size(); ++i) {
+      if (columns[i] < 0) return invalid_argument("select_cols should be non-negative indices");
+      if (i > 0 && columns[i - 1] >= columns[i])
         return invalid_argument("select_cols should be strictly increasing indices");
     }
     return absl::OkStatus();
@@ -240,7 +242,7 @@ class DecodeCSV final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto records, ctx.flat<std::string>(0));
     std::vector<Tensor*> out;
-    for (size_t i = 0; i < types_.size(); ++i) {
+    for (size_t i = 0; i < num_fields_; ++i) {
       const Tensor& def = ctx.input(static_cast<int>(i) + 1);
       if (def.rank() > 1) return invalid_argument("Each record default should be at most rank 1");
       if (def.num_elements() > 1)
@@ -250,103 +252,18 @@ class DecodeCSV final : public Kernel {
     }
     std::vector<std::string> fields;
     for (size_t r = 0; r < records.size(); ++r) {
-      MR_RETURN_IF_ERROR(split(records[r], &fields));
-      if (fields.size() != types_.size())
-        return invalid_argument("Expect ", types_.size(), " fields but have ", fields.size(), " in record ", r);
+      MR_RETURN_IF_ERROR(split_csv_record(records[r], format_, &fields));
+      if (fields.size() != num_fields_)
+        return invalid_argument("Expect ", num_fields_, " fields but have ", fields.size(), " in record ", r);
       for (size_t f = 0; f < fields.size(); ++f)
-        MR_RETURN_IF_ERROR(convert(fields[f], ctx.input(static_cast<int>(f) + 1), f, r, *out[f]));
+        MR_RETURN_IF_ERROR(convert_csv_field(fields[f], format_, ctx.input(static_cast<int>(f) + 1), f, r, *out[f],
+                                             static_cast<int64_t>(r)));
     }
     return absl::OkStatus();
   }
 
-  absl::Status convert(std::string& field, const Tensor& default_value, size_t f, size_t r, Tensor& out) const {
-    switch (types_[f]) {
-      case DataType::kInt32:
-        return convert_as<int32_t>(field, default_value, f, r, out,
-                                   [](auto s, int32_t* v) { return absl::SimpleAtoi(s, v); });
-      case DataType::kInt64:
-        return convert_as<int64_t>(field, default_value, f, r, out,
-                                   [](auto s, int64_t* v) { return absl::SimpleAtoi(s, v); });
-      case DataType::kFloat:
-        return convert_as<float>(field, default_value, f, r, out,
-                                 [](auto s, float* v) { return absl::SimpleAtof(s, v); });
-      case DataType::kDouble:
-        return convert_as<double>(field, default_value, f, r, out,
-                                  [](auto s, double* v) { return absl::SimpleAtod(s, v); });
-      default:
-        return convert_as<std::string>(field, default_value, f, r, out, [&](auto, std::string* v) {
-          *v = std::move(field);
-          return true;
-        });
-    }
-  }
-
-  template <class T, class Parse>
-  absl::Status convert_as(const std::string& field, const Tensor& default_value, size_t f, size_t r, Tensor& out,
-                          Parse parse) const {
-    T& value = out.unchecked_mutable<T>()[r];
-    if (field.empty() || field == na_value_) {
-      if (default_value.num_elements() != 1)
-        return invalid_argument("Field ", f, " is required but missing in record ", r, "!");
-      value = default_value.unchecked<T>()[0];
-    } else if (!parse(absl::string_view(field), &value)) {
-      return invalid_argument("Field ", f, " in record ", r, " is not a valid ", dtype_name(dtype_of<T>), ": ", field);
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status split(const std::string& record, std::vector<std::string>* fields) const {
-    fields->clear();
-    int64_t number = 0;
-    size_t selected = 0;
-    const auto add = [&](std::string field) {
-      if (select_.empty() || (selected < select_.size() && select_[selected] == number)) {
-        fields->push_back(std::move(field));
-        ++selected;
-      }
-      ++number;
-    };
-    const size_t n = record.size();
-    size_t i = 0;
-    while (i < n) {
-      if (record[i] == '\n' || record[i] == '\r') {
-        ++i;
-        continue;
-      }
-      std::string field;
-      if (use_quotes_ && record[i] == '"') {
-        for (++i; i + 1 < n && (record[i] != '"' || record[i + 1] != delim_);) {
-          if (record[i] != '"') {
-            field += record[i++];
-          } else {
-            if (record[i + 1] != '"')
-              return invalid_argument("Quote inside a string has to be escaped by another quote");
-            field += '"';
-            i += 2;
-          }
-        }
-        if (i >= n || record[i] != '"' || !(i + 1 == n || record[i + 1] == delim_))
-          return invalid_argument("Quoted field has to end with quote followed by delim or end");
-        i += 2;
-      } else {
-        for (; i < n && record[i] != delim_; ++i) {
-          if ((use_quotes_ && record[i] == '"') || record[i] == '\n' || record[i] == '\r')
-            return invalid_argument("Unquoted fields cannot have quotes/CRLFs inside");
-          field += record[i];
-        }
-        ++i;
-      }
-      add(std::move(field));
-    }
-    if (n > 0 && record.back() == delim_) add({});
-    return absl::OkStatus();
-  }
-
-  char delim_ = ',';
-  bool use_quotes_ = true;
-  std::string na_value_;
-  std::vector<DataType> types_;
-  std::vector<int64_t> select_;  // columns that are wanted; none: all
+  CsvFormat format_;
+  size_t num_fields_ = 0;
 };
 
 absl::Status decode_csv_shape(ShapeContext& c) {

@@ -32,8 +32,9 @@ struct Runtime::Function {
 // What instantiate() hands out.
 class FunctionHandle final : public CallableFunction {
  public:
-  FunctionHandle(std::shared_ptr<Runtime> runtime, const std::shared_ptr<Runtime::Function>& function)
-      : runtime_(std::move(runtime)), function_(function), input_types_(function->body.arg_types),
+  // `owns`: the function's state (random streams) is this handle's own, and lives as long.
+  FunctionHandle(std::shared_ptr<Runtime> runtime, const std::shared_ptr<Runtime::Function>& function, bool owns = false)
+      : runtime_(std::move(runtime)), owned_(owns ? function : nullptr), function_(function), input_types_(function->body.arg_types),
         output_types_(function->body.ret_types), stateless_(!function->body.is_stateful) {}
 
   const std::vector<DataType>& input_types() const override { return input_types_; }
@@ -90,7 +91,8 @@ class FunctionHandle final : public CallableFunction {
   }
 
   const std::shared_ptr<Runtime> runtime_;
-  // The runtime owns it: functions that call themselves would else keep themselves alive.
+  const std::shared_ptr<Runtime::Function> owned_;  // null where handles share the function
+  // Else the runtime owns it: functions that call themselves would else keep themselves alive.
   const std::weak_ptr<Runtime::Function> function_;
   const std::vector<DataType> input_types_, output_types_;
   const bool stateless_;
@@ -126,6 +128,14 @@ absl::Status Runtime::ensure_kernel(NodeState& state) {
   return state.kernel_status;
 }
 
+// A dataset's function, as TensorFlow marks it: each dataset that is made has random streams of its own.
+static bool is_dataset_function(const FunctionRef& function) {
+  if (!function.attrs) return false;
+  const auto it = function.attrs->find("_tf_data_function");
+  const bool* marked = it == function.attrs->end() ? nullptr : it->second.get<bool>();
+  return marked != nullptr && *marked;
+}
+
 absl::StatusOr<std::shared_ptr<CallableFunction>> Runtime::instantiate(const FunctionRef& function) {
   if (is_shut_down()) return cancelled("Session has been closed.");
   {
@@ -137,6 +147,9 @@ absl::StatusOr<std::shared_ptr<CallableFunction>> Runtime::instantiate(const Fun
   auto made = std::make_shared<Function>();
   made->ref = function;
   MR_ASSIGN_OR_RETURN(made->body, library_->instantiate(function));
+  if (made->body.is_stateful && is_dataset_function(function)) {
+    return std::make_shared<FunctionHandle>(shared_from_this(), made, /*owns=*/true);
+  }
   std::lock_guard lock(functions_mutex_);
   std::vector<std::shared_ptr<Function>>& known = functions_[function.name];
   for (const std::shared_ptr<Function>& f : known) {
