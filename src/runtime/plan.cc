@@ -122,6 +122,7 @@ absl::StatusOr<Plan> make_plan(const GraphImpl& graph, const Signature& signatur
     node.op = "_Arg";
     node.feed = static_cast<int>(i);
     node.feed_type = base_dtype(feed.node()->output_type(feed.index()));
+    if (signature.checks_feeds) node.feed_shape = feed.node()->output_shape(feed.index());
     plan.nodes.push_back(std::move(node));
   }
   absl::flat_hash_map<const Node*, int> index;
@@ -254,7 +255,10 @@ void infer_node(const Plan& plan, PlanNode& node, std::vector<Known>& known, Kno
   node.shapes.assign(static_cast<size_t>(node.num_outputs()), {});
   node.proven = false;
   mine.values.assign(node.shapes.size(), std::nullopt);
-  if (node.is_feed()) return;
+  if (node.is_feed()) {
+    node.shapes[0] = node.feed_shape;
+    return;
+  }
   if (node.is_constant()) {
     node.shapes[0] = PartialTensorShape(node.constant.shape());
     node.proven = true;

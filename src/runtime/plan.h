@@ -23,6 +23,7 @@ struct PlanNode {
   std::string op;
   int feed = -1;  // the feed that this node stands for, or -1
   DataType feed_type = DataType::kInvalid;
+  PartialTensorShape feed_shape;  // which the run has checked the value against
   std::vector<ValueRef> inputs;
   std::vector<int> control_inputs;
   Tensor constant;  // the value of output 0, where it is known
@@ -69,6 +70,7 @@ struct Signature {
   std::vector<Output> feeds;
   std::vector<Output> fetches;
   std::vector<Node*> targets;
+  bool checks_feeds = false;  // whoever runs the program holds feeds against their static shapes
 };
 
 enum class FlowKind : uint8_t { kNone, kSwitch, kMerge, kEnter, kExit, kNextIteration, kLoopCond, kControlTrigger };

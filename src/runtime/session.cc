@@ -158,6 +158,7 @@ absl::Status SessionCore::run(const RunRequest& request, std::vector<Tensor>* fe
     return invalid_argument("Must specify at least one target to fetch or execute.");
   }
   Signature signature;
+  signature.checks_feeds = true;
   std::vector<Tensor> feeds;
   signature.feeds.reserve(request.feeds.size());
   feeds.reserve(request.feeds.size());
@@ -194,7 +195,7 @@ absl::StatusOr<std::shared_ptr<CallableCore>> SessionCore::make_callable(std::sp
                                                                          std::span<const Output> fetches,
                                                                          std::span<Node* const> targets) {
   if (is_closed()) return cancelled("Session has been closed.");
-  const Signature signature{{feeds.begin(), feeds.end()}, {fetches.begin(), fetches.end()}, {targets.begin(), targets.end()}};
+  const Signature signature{{feeds.begin(), feeds.end()}, {fetches.begin(), fetches.end()}, {targets.begin(), targets.end()}, /*checks_feeds=*/true};
   auto callable = std::make_shared<CallableCore>();
   MR_ASSIGN_OR_RETURN(callable->program_, program_for(signature));
   callable->session_ = shared_from_this();

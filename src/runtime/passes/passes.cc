@@ -31,6 +31,48 @@ absl::StatusOr<PlanNode> make_plan_constant(const Runtime& runtime, std::string 
   return node;
 }
 
+void Replacements::add(ValueRef from, ValueRef to) {
+  auto& outputs = by_node_[static_cast<size_t>(from.node)];
+  if (outputs.size() <= static_cast<size_t>(from.index)) outputs.resize(static_cast<size_t>(from.index) + 1);
+  outputs[static_cast<size_t>(from.index)] = to;
+  empty_ = false;
+}
+
+ValueRef Replacements::find(ValueRef value) const {
+  while (static_cast<size_t>(value.node) < by_node_.size()) {
+    const auto& outputs = by_node_[static_cast<size_t>(value.node)];
+    if (static_cast<size_t>(value.index) >= outputs.size()) break;
+    const ValueRef next = outputs[static_cast<size_t>(value.index)];
+    if (next.node < 0) break;
+    value = next;
+  }
+  return value;
+}
+
+void Replacements::apply(Plan& plan) const {
+  if (empty_) return;
+  for (PlanNode& node : plan.nodes) {
+    for (ValueRef& input : node.inputs) input = find(input);
+  }
+  for (ValueRef& fetch : plan.fetches) fetch = find(fetch);
+}
+
+Uses count_uses(const Plan& plan) {
+  Uses uses;
+  uses.data.resize(plan.nodes.size());
+  uses.control.resize(plan.nodes.size());
+  for (size_t i = 0; i < plan.nodes.size(); ++i) uses.data[i].resize(static_cast<size_t>(plan.nodes[i].num_outputs()));
+  const auto count = [&](const ValueRef& v) { ++uses.data[static_cast<size_t>(v.node)][static_cast<size_t>(v.index)]; };
+  for (const PlanNode& node : plan.nodes) {
+    if (node.removed) continue;
+    for (const ValueRef& input : node.inputs) count(input);
+    for (const int control : node.control_inputs) ++uses.control[static_cast<size_t>(control)];
+  }
+  for (const ValueRef& fetch : plan.fetches) count(fetch);
+  for (const int target : plan.targets) ++uses.control[static_cast<size_t>(target)];
+  return uses;
+}
+
 absl::Status dereference_fetches(Plan& plan, Runtime& runtime) {
   for (size_t i = 0; i < plan.fetches.size(); ++i) {
     const ValueRef fetch = plan.fetches[i];
@@ -47,9 +89,34 @@ absl::Status dereference_fetches(Plan& plan, Runtime& runtime) {
   return absl::OkStatus();
 }
 
-absl::Status run_passes(Plan& plan, Runtime& runtime) {
-  MR_RETURN_IF_ERROR(dereference_fetches(plan, runtime));
+namespace {
+
+absl::Status late_reads(Plan& plan, Runtime&) {
   read_behind_updates(plan);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status run_passes(Plan& plan, Runtime& runtime) {
+  const RuntimeOptions& options = runtime.options();
+  struct Pass {
+    absl::Status (*run)(Plan&, Runtime&);
+    bool wanted;
+  };
+  const Pass passes[] = {
+      {dereference_fetches, true},
+      {late_reads, true},  // while variables and their reads still stand as built
+      {skip_identities, options.arithmetic},
+      {fold_constants, options.constant_folding},
+      {merge_subexpressions, options.common_subexpressions},  // after folding, which makes equal constants
+      {fuse_matmul, options.fusion},                          // last: it hides the ops that others know
+  };
+  for (const Pass& pass : passes) {
+    if (!pass.wanted) continue;
+    MR_RETURN_IF_ERROR(pass.run(plan, runtime));
+    prune(plan);
+  }
   return absl::OkStatus();
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// What is done to a plan between placing and layout: one ordered list of passes, one file each. A pass keeps every value that
-// is fetched and every effect, bit for bit; it may change which kernels run.
+// What is done to a plan between placing and layout: one ordered list of passes (passes.cc), one file each. A pass keeps every
+// value that is fetched and every effect; it may change which kernels run. Only the fusions may change a value's last bits.
 
 #include "runtime/plan.h"
 
@@ -9,14 +9,44 @@ namespace millrace {
 // All passes that the session's options allow, in order.
 absl::Status run_passes(Plan& plan, Runtime& runtime);
 
+// Fetched references become values where the variable stands in the step's order: what a fetch saw before the updates.
+absl::Status dereference_fetches(Plan& plan, Runtime& runtime);
+// Computes what depends on constants alone, and shapes that are known.
+absl::Status fold_constants(Plan& plan, Runtime& runtime);
+// Nodes without state that do the same to the same values become one.
+absl::Status merge_subexpressions(Plan& plan, Runtime& runtime);
+// Passes by nodes that hand on their input.
+absl::Status skip_identities(Plan& plan, Runtime& runtime);
+// MatMul, BiasAdd and an activation become _FusedMatMul.
+absl::Status fuse_matmul(Plan& plan, Runtime& runtime);
+
+// --- What passes are made of.
+
 // A node that a pass makes; the attributes are completed. It runs where `like` runs.
 absl::StatusOr<PlanNode> make_plan_node(const Runtime& runtime, std::string_view op, std::string name, AttrMap attrs,
                                         const PlanNode& like);
-// A constant in place of a node without control inputs.
 absl::StatusOr<PlanNode> make_plan_constant(const Runtime& runtime, std::string name, Tensor value, const PlanNode& like);
 
-// Fetched references become values where the variable stands in the step's order: what a fetch saw before the updates.
-absl::Status dereference_fetches(Plan& plan, Runtime& runtime);
+// Readers of `from` read `to` instead, fetches included.
+class Replacements {
+ public:
+  explicit Replacements(size_t nodes) : by_node_(nodes) {}
+  void add(ValueRef from, ValueRef to);
+  bool empty() const { return empty_; }
+  ValueRef find(ValueRef value) const;  // follows chains
+  void apply(Plan& plan) const;
+
+ private:
+  std::vector<std::vector<ValueRef>> by_node_;
+  bool empty_ = true;
+};
+
+// How often each node is read, by output; and whether others wait for it, or the run asks for it.
+struct Uses {
+  std::vector<std::vector<int>> data;  // node, output: readers, fetches included
+  std::vector<int> control;
+};
+Uses count_uses(const Plan& plan);
 
 // Readers that run behind an update of a reference variable see the new value, as in TF1.
 void read_behind_updates(Plan& plan);

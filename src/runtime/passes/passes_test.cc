@@ -1,0 +1,102 @@
+#include "runtime/passes/passes.h"
+
+#include "gmock/gmock.h"
+#include "runtime/testing_graph.h"
+
+namespace millrace {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::Not;
+using testing::UnorderedElementsAre;
+
+// The types of the ops that a signature comes to run.
+std::vector<std::string> ops_of(TestGraph& g, const std::vector<Output>& feeds, const std::vector<Output>& fetches,
+                                const RuntimeOptions& options = {}) {
+  const auto session = g.session({.runtime = options, .num_cpu_devices = 1});
+  const auto callable = session->make_callable(feeds, fetches, {});
+  EXPECT_TRUE(callable.ok()) << callable.status();
+  std::vector<std::string> types;
+  for (const Program::Op& op : (*callable)->program().ops()) types.push_back(op.state->info.op);
+  return types;
+}
+
+RuntimeOptions unoptimized() {
+  RuntimeOptions options;
+  options.constant_folding = options.common_subexpressions = options.arithmetic = options.fusion = options.inline_functions = false;
+  return options;
+}
+
+TEST(Passes, constants_are_folded) {
+  TestGraph g;
+  const Output x = g.placeholder(float32);
+  const Output c = g.op("Neg", {g.op("AddV2", {g.constant(Tensor(1.0f)), g.constant(Tensor(2.0f))})});
+  const Output y = g.op("Mul", {x, c});
+  EXPECT_THAT(ops_of(g, {x}, {y}), ElementsAre("Mul"));
+  EXPECT_THAT(ops_of(g, {x}, {y}, unoptimized()), UnorderedElementsAre("AddV2", "Neg", "Mul"));
+  EXPECT_EQ(*run_scalar<float>(*g.session(), y, {{x, Tensor(2.0f)}}), -6);
+}
+
+TEST(Passes, a_constant_that_cannot_be_computed_fails_only_where_it_runs) {
+  TestGraph g;
+  const Output bad = g.op("FloorDiv", {g.constant(Tensor(int32_t{1})), g.constant(Tensor(int32_t{0}))});
+  EXPECT_EQ(run_all(*g.session(), {bad}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Passes, known_shapes_are_constants) {
+  TestGraph g;
+  const Output known = g.placeholder(float32, {2, 3}, "known"), open = g.placeholder(float32, {-1, 3}, "open");
+  const Output a = g.op("Shape", {g.op("Neg", {known})}), b = g.op("Shape", {g.op("Neg", {open})});
+  EXPECT_THAT(ops_of(g, {known}, {a}), ElementsAre());
+  EXPECT_THAT(ops_of(g, {open}, {b}), UnorderedElementsAre("Neg", "Shape"));
+  const auto session = g.session();
+  EXPECT_THAT((*run_all(*session, {a}, {{known, Tensor(float32, {2, 3})}}))[0].to_vector<int32_t>(), ElementsAre(2, 3));
+  EXPECT_THAT((*run_all(*session, {b}, {{open, Tensor(float32, {5, 3})}}))[0].to_vector<int32_t>(), ElementsAre(5, 3));
+}
+
+TEST(Passes, equal_nodes_become_one) {
+  TestGraph g;
+  const Output x = g.placeholder(float32);
+  const Output y = g.op("AddV2", {g.op("Square", {x}), g.op("Square", {x})});
+  const Output z = g.op("AddV2", {g.op("Mul", {x, g.constant(Tensor(2.0f))}), g.op("Mul", {x, g.constant(Tensor(2.0f))})});
+  EXPECT_THAT(ops_of(g, {x}, {y}), ElementsAre("Square", "AddV2"));
+  EXPECT_THAT(ops_of(g, {x}, {z}), ElementsAre("Mul", "AddV2"));
+  EXPECT_EQ(*run_scalar<float>(*g.session(), y, {{x, Tensor(3.0f)}}), 18);
+}
+
+TEST(Passes, random_ops_stay_apart) {
+  TestGraph g;
+  const Output shape = g.constant(Tensor(std::vector<int32_t>{2}));
+  const AttrMap attrs = {{"dtype", float32}, {"seed", 1}, {"seed2", 2}};
+  const Output sum = g.op("AddV2", {g.op("RandomUniform", {shape}, attrs), g.op("RandomUniform", {shape}, attrs)});
+  EXPECT_THAT(ops_of(g, {}, {sum}), ElementsAre("RandomUniform", "RandomUniform", "AddV2"));
+}
+
+TEST(Passes, identities_are_passed_by_except_reads_of_variables) {
+  TestGraph g;
+  const Output x = g.placeholder(float32);
+  const Output y = g.op("Neg", {g.op("Identity", {g.op("StopGradient", {x})})});
+  EXPECT_THAT(ops_of(g, {x}, {y}), ElementsAre("Neg"));
+  const Output read = g.op("Neg", {g.op("Identity", {g.variable(float32, {2})})});
+  EXPECT_THAT(ops_of(g, {}, {read}), Contains("Identity"));
+}
+
+TEST(Passes, dense_layers_are_fused) {
+  TestGraph g;
+  const Output x = g.placeholder(float32, {-1, 2}), w = g.placeholder(float32, {2, 2}, "w"), b = g.placeholder(float32, {2}, "b");
+  const Output mm = g.op("MatMul", {x, w});
+  const Output logits = g.op("BiasAdd", {mm, b});
+  const Output y = g.op("Relu", {logits});
+  EXPECT_THAT(ops_of(g, {x, w, b}, {y}), ElementsAre("_FusedMatMul"));
+  EXPECT_THAT(ops_of(g, {x, w, b}, {y, logits}), ElementsAre("_FusedMatMul", "Relu"));
+  EXPECT_THAT(ops_of(g, {x, w, b}, {y, mm}), Not(Contains("_FusedMatMul")));
+  const Feeds feeds = {{x, Tensor({1, 2}, std::vector<float>{1, -2})}, {w, Tensor({2, 2}, std::vector<float>{1, 2, 3, 4})},
+                       {b, Tensor(std::vector<float>{10, 1})}};
+  const auto values = run_all(*g.session(), {y}, feeds);
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_THAT((*values)[0].to_vector<float>(), ElementsAre(5, 0));
+}
+
+}  // namespace
+}  // namespace millrace
