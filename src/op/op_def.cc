@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -66,7 +67,8 @@ const std::vector<DataType>& dtypes_of_group(std::string_view group) {
 std::string unquote(std::string_view s) {
   s = strip(s);
   if (s.size() >= 2 && (s.front() == '\'' || s.front() == '"') && s.back() == s.front()) s = s.substr(1, s.size() - 2);
-  return std::string(s);
+  std::string text;
+  return absl::CUnescape(to_absl(s), &text) ? text : std::string(s);
 }
 
 absl::StatusOr<PartialTensorShape> parse_shape_literal(std::string_view s) {
