@@ -291,7 +291,7 @@ void register_control_flow(Registry& registry) {
       .attr("T: type").shape(switch_shape).cpu<SwitchN>().doc("Hands data to one of several outputs; the others are dead.");
   registry.op("Merge").input("inputs: N * T").output("output: T").output("value_index: int32").attr("T: type").attr("N: int >= 1")
       .shape(merge_shape).cpu<Merge>().doc("The one input that is alive, and its number.");
-  registry.op("RefMerge").input("inputs: N * Ref(T)").output("output: Ref(T)").output("value_index: int32").attr("T: type")
+  registry.op("RefMerge").input("inputs: Ref(N * T)").output("output: Ref(T)").output("value_index: int32").attr("T: type")
       .attr("N: int >= 1").shape(merge_shape).cpu<Merge>().doc("Merge of references.");
 
   registry.op("Enter").input("data: T").output("output: T").attr("T: type").attr("frame_name: string")
