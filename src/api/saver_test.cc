@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "base/log.h"
 #include "millrace/millrace.h"
@@ -12,7 +13,20 @@
 namespace millrace::train {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::HasSubstr;
+
+// The error of `code`, or a failure; its message must match.
+template <class Error, class F, class Matcher> void expect_error(F code, const Matcher& matcher) {
+  try {
+    code();
+    ADD_FAILURE() << "no error";
+  } catch (const errors::OpError& e) {
+    EXPECT_TRUE(dynamic_cast<const Error*>(&e)) << "another class, code " << static_cast<int>(e.code());
+    EXPECT_THAT(std::string(e.what()), matcher);
+  }
+}
 
 class SaverTest : public testing::Test {
  protected:
@@ -143,6 +157,37 @@ TEST_F(SaverTest, a_meta_graph_goes_on_training_in_a_new_graph) {
   EXPECT_EQ(got[0].scalar<float>(), expected[0].scalar<float>());
   EXPECT_EQ(got[1].to_vector<float>(), expected[1].to_vector<float>());
   EXPECT_EQ(global_step(session, get_global_step()), 4);
+}
+
+TEST_F(SaverTest, restoring_another_models_checkpoint_names_the_variable) {
+  {
+    auto guard = Graph().as_default();
+    get_variable("v", {2});
+    Saver saver;
+    Session session;
+    session.run(global_variables_initializer());
+    saver.save(session, path("model.ckpt"));
+  }
+  {
+    auto guard = Graph().as_default();
+    get_variable("w", {2});
+    Saver saver;
+    Session session;
+    expect_error<errors::NotFoundError>([&] { saver.restore(session, path("model.ckpt")); }, AllOf(HasSubstr("Key w not found in checkpoint")));
+  }
+  {
+    auto guard = Graph().as_default();
+    get_variable("v", {3});
+    Saver saver;
+    Session session;
+    expect_error<errors::InvalidArgumentError>([&] { saver.restore(session, path("model.ckpt")); }, AllOf(HasSubstr("[3]"), HasSubstr("[2]")));
+  }
+}
+
+TEST_F(SaverTest, meta_graphs_that_are_none) {
+  std::ofstream(path("junk.meta")) << "\x08\x96\x01 this is no meta graph";
+  expect_error<errors::OpError>([&] { import_meta_graph(path("junk.meta")); }, HasSubstr("junk.meta"));
+  expect_error<errors::NotFoundError>([&] { import_meta_graph(path("absent.meta")); }, HasSubstr("absent.meta"));
 }
 
 }  // namespace
