@@ -29,6 +29,7 @@ const Registry& all_ops() {
     register_dataset_transforms(*r);
     register_decode(*r);
     register_file_ops(*r);
+    register_diag(*r);
     register_functional(*r);
     register_gather(*r);
     register_identity(*r);
@@ -57,6 +58,7 @@ const Registry& all_ops() {
     register_string_ops(*r);
     register_string_regex(*r);
     register_summary_ops(*r);
+    register_space(*r);
     register_tile(*r);
     register_training(*r);
     register_transpose(*r);
