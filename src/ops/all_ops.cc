@@ -59,6 +59,7 @@ const Registry& all_ops() {
     register_string_regex(*r);
     register_summary_ops(*r);
     register_space(*r);
+    register_special_math(*r);
     register_tile(*r);
     register_training(*r);
     register_transpose(*r);

@@ -58,6 +58,7 @@ void register_string_ops(Registry& registry);
 void register_string_regex(Registry& registry);
 void register_summary_ops(Registry& registry);
 void register_space(Registry& registry);
+void register_special_math(Registry& registry);
 void register_tile(Registry& registry);
 void register_training(Registry& registry);
 void register_transpose(Registry& registry);
