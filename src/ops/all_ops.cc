@@ -48,6 +48,7 @@ const Registry& all_ops() {
     register_rounding(*r);
     register_scatter(*r);
     register_scatter_nd(*r);
+    register_search_sorted(*r);
     register_segment(*r);
     register_select(*r);
     register_shape_ops(*r);
@@ -59,6 +60,7 @@ const Registry& all_ops() {
     register_string_regex(*r);
     register_summary_ops(*r);
     register_space(*r);
+    register_sparse_segment(*r);
     register_special_math(*r);
     register_tile(*r);
     register_training(*r);

@@ -378,7 +378,7 @@ absl::Status unpack_shape(ShapeContext& c) {
   const auto known = rank == 1 ? known_partial(c, 0) : std::nullopt;
   for (int i = 0; i < c.num_outputs(); ++i) {
     MR_RETURN_IF_ERROR(c.set_output(i, make_partial_shape(dims)));
-    if (known && known->is_fully_defined() && i < known->rank()) c.set_partial_value(i, make_partial_shape({known->dim(i)}).value());
+    if (known && i < known->rank()) c.set_partial_value(i, make_partial_shape({known->dim(i)}).value());
   }
   return absl::OkStatus();
 }
@@ -463,6 +463,12 @@ absl::Status split_shape(ShapeContext& c) {
   }
   if (size >= 0) size /= c.num_outputs();
   MR_ASSIGN_OR_RETURN(const PartialTensorShape part, make_partial_shape(dims));
+  // Parts of a shape that is known in full.
+  if (const auto value = input.rank() == 1 ? known_partial(c, 1) : std::nullopt; value && value->is_fully_defined() && size >= 0) {
+    for (int i = 0; i < c.num_outputs() && (i + 1) * size <= value->rank(); ++i) {
+      c.set_partial_value(i, make_partial_shape(value->dims().subspan(static_cast<size_t>(i * size), static_cast<size_t>(size))).value());
+    }
+  }
   return set_all_outputs(c, part);
 }
 

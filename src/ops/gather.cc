@@ -32,13 +32,9 @@ absl::Status with_indices(KernelContext& ctx, int i, Fn&& fn) {
 absl::StatusOr<PartialTensorShape> gathered_shape(const PartialTensorShape& params, const PartialTensorShape& indices, int64_t axis, int64_t batch_dims) {
   std::vector<int64_t> dims;
   for (int64_t d = 0; d < axis; ++d) {
-    int64_t size = params.dim(static_cast<int>(d));
-    if (d < batch_dims) {
-      const absl::StatusOr<int64_t> merged = merge_dim(size, indices.dim(static_cast<int>(d)));
-      if (!merged.ok()) return merged.status();
-      size = *merged;
-    }
-    dims.push_back(size);
+    const int64_t size = params.dim(static_cast<int>(d));
+    if (d < batch_dims) MR_RETURN_IF_ERROR(merge_dim(size, indices.dim(static_cast<int>(d))).status());
+    dims.push_back(size);  // as TensorFlow: the indices' batch sizes are checked, not taken
   }
   for (int64_t d = batch_dims; d < indices.rank(); ++d) dims.push_back(indices.dim(static_cast<int>(d)));
   for (int64_t d = axis + 1; d < params.rank(); ++d) dims.push_back(params.dim(static_cast<int>(d)));

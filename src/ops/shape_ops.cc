@@ -95,7 +95,8 @@ absl::StatusOr<PartialTensorShape> infer_reshape(const PartialTensorShape& input
     }
   }
   if (known < 0) return invalid_argument("Cannot reshape a tensor to shape ", wanted, ": too many elements");
-  const int64_t elements = input.has_rank() ? input.num_elements() : -1;
+  int64_t elements = input.has_rank() ? 1 : -1;
+  for (int d = 0; d < input.rank(); ++d) elements = multiply_dims(elements, input.dim(d));  // zero times unknown is zero
   if (elements < 0) return wanted;
   if (unknowns == 0) {
     if (known != elements) {
@@ -201,7 +202,7 @@ absl::Status expand_dims_shape(ShapeContext& c) {
   const PartialTensorShape& input = c.input(0);
   MR_ASSIGN_OR_RETURN(const std::optional<int64_t> dim, known_int(c, 1));
   if (!input.has_rank()) return absl::OkStatus();
-  if (!dim) return c.set_output(0, unknown_shape_of_rank(std::min(input.rank() + 1, Dims::kMaxRank)));
+  if (!dim) return absl::OkStatus();
   if (*dim < -1 - input.rank() || *dim > input.rank()) {
     return c.set_output(0, invalid_argument("dim ", *dim, " not in the interval [", -1 - input.rank(), ", ", input.rank(), "]."));
   }
@@ -357,19 +358,20 @@ class BroadcastGradientArgs final : public Kernel {
 absl::Status broadcast_to_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const PartialTensorShape wanted, c.as_shape(1));
   const PartialTensorShape& input = c.input(0);
-  if (wanted.has_rank() && input.has_rank()) {
-    if (input.rank() > wanted.rank()) {
-      return c.set_output(0, invalid_argument("Rank of input (", input.rank(), ") must be no greater than rank of output shape (", wanted.rank(), ")."));
-    }
-    for (int i = 1; i <= input.rank(); ++i) {
-      const int64_t from = input.dim(input.rank() - i);
-      const int64_t to = wanted.dim(wanted.rank() - i);
-      if (from >= 0 && to >= 0 && from != to && from != 1) {
-        return c.set_output(0, invalid_argument("Incompatible shapes: ", input, " vs. ", wanted));
-      }
-    }
+  if (!wanted.has_rank() || !input.has_rank()) return c.set_output(0, wanted);
+  if (input.rank() > wanted.rank()) {
+    return c.set_output(0, invalid_argument("Rank of input (", input.rank(), ") must be no greater than rank of output shape (", wanted.rank(), ")."));
   }
-  return c.set_output(0, wanted);
+  std::vector<int64_t> dims = to_dims(wanted);
+  for (int i = 1; i <= input.rank(); ++i) {
+    const int64_t from = input.dim(input.rank() - i);
+    int64_t& to = dims[dims.size() - static_cast<size_t>(i)];
+    if (from >= 0 && to >= 0 && from != to && from != 1) {
+      return c.set_output(0, invalid_argument("Incompatible shapes: ", input, " vs. ", wanted));
+    }
+    if (to < 0 && from > 1) to = from;  // only a size of one is repeated
+  }
+  return c.set_output(0, make_partial_shape(dims));
 }
 
 class BroadcastTo final : public Kernel {
