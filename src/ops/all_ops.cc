@@ -30,6 +30,7 @@ const Registry& all_ops() {
     register_decode(*r);
     register_file_ops(*r);
     register_diag(*r);
+    register_file_ops(*r);
     register_functional(*r);
     register_gather(*r);
     register_identity(*r);

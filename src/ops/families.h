@@ -29,6 +29,7 @@ void register_dataset_transforms(Registry& registry);
 void register_decode(Registry& registry);
 void register_file_ops(Registry& registry);
 void register_diag(Registry& registry);
+void register_file_ops(Registry& registry);
 void register_functional(Registry& registry);
 void register_gather(Registry& registry);
 void register_identity(Registry& registry);
