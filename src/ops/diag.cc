@@ -495,7 +495,7 @@ absl::Status matrix_set_diag_gradient(GradientContext& g) {
   if (shape.is_fully_defined()) {
     MR_ASSIGN_OR_RETURN(const TensorShape dims, as_tensor_shape(shape));
     MR_ASSIGN_OR_RETURN(const Tensor value, make_zeroed_tensor(g.dtype(dy), dims));
-    zeros = g.constant(value, "zeros");
+    zeros = g.constant(value, "zeros", true);
   } else {
     zeros = zeros_like(g, g.x(1));
   }

@@ -51,7 +51,7 @@ absl::Status slice_shape(ShapeContext& c) {
   }
   if (rank == 1 && begin && size && dims[0] >= 0) {
     const auto value = known_partial(c, 0);
-    if (value && value->is_fully_defined() && (*begin)[0] + dims[0] <= value->rank()) {
+    if (value && value->is_fully_defined() && (*begin)[0] <= value->rank() && dims[0] <= value->rank() - (*begin)[0]) {
       const auto part = value->dims().subspan(static_cast<size_t>((*begin)[0]), static_cast<size_t>(dims[0]));
       c.set_partial_value(0, make_partial_shape(part).value());
     }

@@ -105,8 +105,7 @@ absl::StatusOr<StridedSliceSpec> strided_slice_spec(const PartialTensorShape& in
     if (dense.shrink[k]) {
       size = 1;
       if (dim >= 0 && begin != nullptr) {
-        first = dense.begin[k] < 0 ? dim + dense.begin[k] : dense.begin[k];
-        if (dense.begin_mask[k]) first = 0;
+        first = dense.begin[k] < 0 ? dim + dense.begin[k] : dense.begin[k];  // a begin mask has no say here
         if (first < 0 || first >= dim) {
           return invalid_argument("slice index ", dense.begin[k], " of dimension ", i, " out of bounds.");
         }

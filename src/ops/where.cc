@@ -33,6 +33,7 @@ class Where final : public Kernel {
       if (is_true(values[i])) found.push_back(static_cast<int64_t>(i));
     }
     const int rank = input.rank();
+    if (rank == 0) return invalid_argument("WhereOp : Unhandled input dimensions: 0");
     MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape({static_cast<int64_t>(found.size()), int64_t{rank}}));
     MR_ASSIGN_OR_RETURN(const std::span<int64_t> out, ctx.output<int64_t>(0, shape));
     if (rank == 1) {
