@@ -28,7 +28,6 @@ const Registry& all_ops() {
     register_dataset_sources(*r);
     register_dataset_transforms(*r);
     register_decode(*r);
-    register_file_ops(*r);
     register_diag(*r);
     register_file_ops(*r);
     register_functional(*r);
@@ -55,14 +54,13 @@ const Registry& all_ops() {
     register_shape_ops(*r);
     register_slice(*r);
     register_softmax(*r);
+    register_space(*r);
+    register_sparse_segment(*r);
     register_special_math(*r);
     register_string_numbers(*r);
     register_string_ops(*r);
     register_string_regex(*r);
     register_summary_ops(*r);
-    register_space(*r);
-    register_sparse_segment(*r);
-    register_special_math(*r);
     register_tile(*r);
     register_training(*r);
     register_transpose(*r);
