@@ -291,7 +291,7 @@ void register_control_flow(Registry& registry) {
       .attr("T: type").shape(switch_shape).cpu<SwitchN>().doc("Hands data to one of several outputs; the others are dead.");
   registry.op("Merge").input("inputs: N * T").output("output: T").output("value_index: int32").attr("T: type").attr("N: int >= 1")
       .shape(merge_shape).cpu<Merge>().doc("The one input that is alive, and its number.");
-  registry.op("RefMerge").input("inputs: N * Ref(T)").output("output: Ref(T)").output("value_index: int32").attr("T: type")
+  registry.op("RefMerge").input("inputs: Ref(N * T)").output("output: Ref(T)").output("value_index: int32").attr("T: type")
       .attr("N: int >= 1").shape(merge_shape).cpu<Merge>().doc("Merge of references.");
 
   registry.op("Enter").input("data: T").output("output: T").attr("T: type").attr("frame_name: string")
@@ -316,7 +316,7 @@ void register_control_flow(Registry& registry) {
   registry.op("Print").input("input: T").input("data: U").output("output: T").attr("T: type").attr("U: list(type) >= 0")
       .attr("message: string = ''").attr("first_n: int = -1").attr("summarize: int = 3").stateful()
       .shape(identity_shape).cpu<Print>().gradient(print_gradient).doc("Its input; shows data on standard error.");
-  registry.op("PrintV2").input("input: string").attr("output_stream: string = 'stderr'").attr("end: string = '\\n'").stateful()
+  registry.op("PrintV2").input("input: string").attr("output_stream: string = 'stderr'").attr("end: string = '\n'").stateful()
       .shape(assert_shape).cpu<PrintV2>().not_differentiable().doc("Writes a string to a stream.");
 }
 
