@@ -316,7 +316,7 @@ void register_control_flow(Registry& registry) {
   registry.op("Print").input("input: T").input("data: U").output("output: T").attr("T: type").attr("U: list(type) >= 0")
       .attr("message: string = ''").attr("first_n: int = -1").attr("summarize: int = 3").stateful()
       .shape(identity_shape).cpu<Print>().gradient(print_gradient).doc("Its input; shows data on standard error.");
-  registry.op("PrintV2").input("input: string").attr("output_stream: string = 'stderr'").attr("end: string = '\\n'").stateful()
+  registry.op("PrintV2").input("input: string").attr("output_stream: string = 'stderr'").attr("end: string = '\n'").stateful()
       .shape(assert_shape).cpu<PrintV2>().not_differentiable().doc("Writes a string to a stream.");
 }
 
