@@ -14,14 +14,12 @@ Operation assert_dims(const Output& weights, const Output& values, const Output&
                       const Output& values_shape) {
   const Output same_rank = equal(rank(weights), rank(values));
   const Output scalar = equal(rank(weights), 0);
-  // Where ranks differ the comparison below could not broadcast: compare the weights' shape with itself then.
-  const Output against = where_v2(same_rank, size(values_shape), size(weights_shape));
   const Output dims = create_output(
       "Slice", {create_output("Pad", {values_shape, Tensor(TensorShape({1, 2}), std::vector<int32_t>{0, 254})}),
                 Tensor(TensorShape({1}), std::vector<int32_t>{0}),
                 create_output("Pack", {std::vector<Output>{size(weights_shape)}}, {{"axis", 0}})});
   const Output fits = reduce_all(logical_or(equal(weights_shape, 1), equal(weights_shape, dims)));
-  const Output ok = logical_or(scalar, logical_and(logical_and(same_rank, fits), greater_equal(against, 0)));
+  const Output ok = logical_or(scalar, logical_and(same_rank, fits));
   return create_op("Assert", {ok, std::vector<Output>{constant(std::string(kPrefix)), constant("weights.shape="),
                                                       weights_shape, constant("values.shape="), values_shape}});
 }

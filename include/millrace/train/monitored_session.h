@@ -156,7 +156,7 @@ struct MonitoredTrainingSessionOptions {
   ConfigProto config = {};
   double stop_grace_period_secs = 120;
   std::optional<int64_t> log_step_count_steps = 100;
-  double max_wait_secs = 7200;
+  double max_wait_secs = 7200;  // of workers; a chief does not wait
   std::string summary_dir = {};  // checkpoint_dir
   bool save_graph_def = true;
 };

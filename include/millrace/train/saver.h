@@ -26,7 +26,7 @@ class SaverDef;
 namespace millrace::train {
 
 struct SaverOptions {
-  std::optional<std::vector<Variable>> var_list = {};                  // all global variables and saveable objects
+  std::optional<std::vector<Variable>> var_list = {};                  // all global variables
   std::optional<std::map<std::string, Variable>> var_map = {};         // under these names instead of their own
   bool reshape = false;                                                // restore into variables of another shape, as many elements
   bool sharded = false;                                                // one file per device
