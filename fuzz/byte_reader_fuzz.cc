@@ -16,18 +16,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!choice.ok()) return 0;
     bool ok = true;
     switch (*choice % 7) {
-      case 0:
-        ok = reader.read_bytes(*choice, "bytes").ok();
-        break;
-      case 1:
-        ok = reader.read_fixed32("fixed32").ok();
-        break;
-      case 2:
-        ok = reader.read_fixed64("fixed64").ok();
-        break;
-      case 3:
-        ok = reader.read_varint32("varint32").ok();
-        break;
+      case 0: ok = reader.read_bytes(*choice, "bytes").ok(); break;
+      case 1: ok = reader.read_fixed32("fixed32").ok(); break;
+      case 2: ok = reader.read_fixed64("fixed64").ok(); break;
+      case 3: ok = reader.read_varint32("varint32").ok(); break;
       case 4: {
         const absl::StatusOr<uint64_t> length = reader.read_varint64("length");
         ok = length.ok() && reader.skip(*length, "skipped").ok();
@@ -41,9 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         readers.push_back(*nested);
         break;
       }
-      default:
-        ok = reader.skip(*choice, "few").ok();
-        break;
+      default: ok = reader.skip(*choice, "few").ok(); break;
     }
     if (readers.back().remaining() > before && *choice % 7 != 5) __builtin_trap();  // a read never gives bytes back
     if (!ok) return 0;

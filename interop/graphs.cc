@@ -100,14 +100,10 @@ Case random_numbers() {
 
 std::vector<double> flat(const tf::Tensor& tensor) {
   switch (tensor.dtype()) {
-    case tf::float32:
-      return {tensor.flat<float>().begin(), tensor.flat<float>().end()};
-    case tf::int32:
-      return {tensor.flat<int32_t>().begin(), tensor.flat<int32_t>().end()};
-    case tf::int64:
-      return {tensor.flat<int64_t>().begin(), tensor.flat<int64_t>().end()};
-    default:
-      throw std::runtime_error("a fetch of another type: " + tensor.to_string());
+    case tf::float32: return {tensor.flat<float>().begin(), tensor.flat<float>().end()};
+    case tf::int32: return {tensor.flat<int32_t>().begin(), tensor.flat<int32_t>().end()};
+    case tf::int64: return {tensor.flat<int64_t>().begin(), tensor.flat<int64_t>().end()};
+    default: throw std::runtime_error("a fetch of another type: " + tensor.to_string());
   }
 }
 

@@ -37,8 +37,7 @@ class BadInput : public testing::Test {
 };
 
 // Runs `body` and gives the message of the error it must throw.
-template <class Error, class Body>
-std::string message_of(Body&& body) {
+template <class Error, class Body> std::string message_of(Body&& body) {
   try {
     body();
   } catch (const Error& error) {
@@ -229,7 +228,8 @@ TEST_F(BadInput, a_folder_that_cannot_be_written_is_named) {
   tf::train::Saver saver;
   tf::Session session;
   session.run(init);
-  EXPECT_THAT(message_of<tf::errors::OpError>([&] { saver.save(session, path("file/model.ckpt")); }), HasSubstr("file"));
+  EXPECT_THAT(message_of<tf::errors::OpError>([&] { saver.save(session, path("file/model.ckpt")); }),
+              HasSubstr("file"));
   EXPECT_EQ(session.run(v).num_elements(), 2);
 }
 

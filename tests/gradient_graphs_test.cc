@@ -19,7 +19,8 @@ namespace {
 
 std::vector<tensorflow::Example> cases(const std::string& file) {
   std::vector<tensorflow::Example> examples;
-  auto reader = RecordReader::open(MILLRACE_SOURCE_DIR "/tests/data/graphs/" + file, {.compression = Compression::kGzip});
+  auto reader =
+      RecordReader::open(MILLRACE_SOURCE_DIR "/tests/data/graphs/" + file, {.compression = Compression::kGzip});
   EXPECT_TRUE(reader.ok()) << reader.status().message();
   std::string bytes;
   while (reader.ok()) {
@@ -55,7 +56,9 @@ std::string describe(const tensorflow::NodeDef& node) {
   return text;
 }
 
-std::string name_of(const Output& output) { return output ? output.node()->name() + ":" + std::to_string(output.index()) : "-"; }
+std::string name_of(const Output& output) {
+  return output ? output.node()->name() + ":" + std::to_string(output.index()) : "-";
+}
 
 TEST(GradientGraphs, equal_those_of_tensorflow) {
   const auto examples = cases("gradients.tfrecord");
@@ -85,7 +88,9 @@ TEST(GradientGraphs, equal_those_of_tensorflow) {
     std::vector<std::string> results;
     for (const Gradient& dx : *gradients) {
       if (!dx) results.push_back("-");
-      else if (dx.is_slices()) results.push_back(name_of(dx.slices().values) + "|" + name_of(dx.slices().indices) + "|" + name_of(dx.slices().dense_shape));
+      else if (dx.is_slices())
+        results.push_back(name_of(dx.slices().values) + "|" + name_of(dx.slices().indices) + "|" +
+                          name_of(dx.slices().dense_shape));
       else results.push_back(name_of(dx.dense()));
     }
     EXPECT_EQ(results, feature(example, "results"));

@@ -35,21 +35,25 @@ struct EmptyList {
   friend bool operator==(const EmptyList&, const EmptyList&) = default;
 };
 
+namespace internal {
+using AttrVariant = std::variant<std::monostate, std::string, int64_t, float, bool, DataType, PartialTensorShape,
+                                 Tensor, FunctionRef, AttrPlaceholder, EmptyList, std::vector<std::string>,
+                                 std::vector<int64_t>, std::vector<float>, std::vector<bool>, std::vector<DataType>,
+                                 std::vector<PartialTensorShape>, std::vector<Tensor>, std::vector<FunctionRef>>;
+template <class T>
+concept BecomesAttr = std::is_constructible_v<AttrVariant, T> && !std::is_same_v<std::remove_cvref_t<T>, AttrValue> &&
+                      !std::is_convertible_v<T, const char*>;
+}  // namespace internal
+
 class AttrValue {
  public:
-  using Value = std::variant<std::monostate, std::string, int64_t, float, bool, DataType, PartialTensorShape, Tensor, FunctionRef,
-                             AttrPlaceholder, EmptyList, std::vector<std::string>, std::vector<int64_t>, std::vector<float>,
-                             std::vector<bool>, std::vector<DataType>, std::vector<PartialTensorShape>, std::vector<Tensor>,
-                             std::vector<FunctionRef>>;
+  using Value = internal::AttrVariant;
   AttrValue() = default;
-  AttrValue(const char* v) : value_(std::string(v)) {}  // NOLINT: attributes convert from their values
-  AttrValue(int v) : value_(int64_t{v}) {}              // NOLINT
+  AttrValue(const char* v) : value_(std::string(v)) {}    // NOLINT: attributes convert from their values
+  AttrValue(int v) : value_(int64_t{v}) {}                // NOLINT
   AttrValue(double v) : value_(static_cast<float>(v)) {}  // NOLINT
-  template <class T>
-    requires(std::is_constructible_v<Value, T> && !std::is_same_v<std::remove_cvref_t<T>, AttrValue> &&
-             !std::is_convertible_v<T, const char*>)
-  AttrValue(T&& v) : value_(std::forward<T>(v)) {}  // NOLINT
-  AttrValue(const TensorShape& v) : value_(PartialTensorShape(v)) {}  // NOLINT
+  template <internal::BecomesAttr T> AttrValue(T&& v) : value_(std::forward<T>(v)) {}  // NOLINT
+  AttrValue(const TensorShape& v) : value_(PartialTensorShape(v)) {}                   // NOLINT
 
   // The value if it is a T, else null. An EmptyList gives an empty vector of any type.
   template <class T> const T* get() const {

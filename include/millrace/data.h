@@ -1,13 +1,13 @@
 #pragma once
 // Input pipelines: tf.data. A Dataset is a recipe; an Iterator gives its elements, one per run.
 //
-//   auto data = tf::data::TFRecordDataset("train.tfrecord").map(parse, {.num_parallel_calls = 2}).shuffle(2000, {.seed = 1})
-//                   .batch(64).repeat().prefetch(2);
+//   auto data = tf::data::TFRecordDataset("train.tfrecord").map(parse, {.num_parallel_calls = 2})
+//                   .shuffle(2000, {.seed = 1}).batch(64).repeat().prefetch(2);
 //   auto [image, label] = data.make_one_shot_iterator().get_next<2>();
 //
-// An element is a list of tensors ("components"). Functions given to map and its like are called once, to build a function of
-// the graph; their nodes are not nodes of the graph itself. They may use tensors from outside: those are evaluated when the
-// iterator is made.
+// An element is a list of tensors ("components"). Functions given to map and its like are called once, to build a
+// function of the graph; their nodes are not nodes of the graph itself. They may use tensors from outside: those are
+// evaluated when the iterator is made.
 
 #include <array>
 #include <functional>
@@ -26,28 +26,41 @@ struct ElementSpec {
   std::vector<PartialTensorShape> shapes;
 };
 
-// A function from the components of an element to others. Any callable of as many outputs as there are components, or of one
-// vector of them, that returns an Output or a vector of them.
+// A function from the components of an element to others. Any callable of as many outputs as there are components, or
+// of one vector of them, that returns an Output or a vector of them.
 using ElementFunction = std::function<std::vector<Output>(const std::vector<Output>&)>;
 
 namespace internal {
 inline std::vector<Output> as_list(Output output) { return {output}; }
 inline std::vector<Output> as_list(std::vector<Output> outputs) { return outputs; }
-template <class F, class... Args> concept Calls = std::is_invocable_v<F, Args...>;
+template <class F, class... Args>
+concept Calls = std::is_invocable_v<F, Args...>;
 void check_arity(size_t wanted, size_t got);
 template <class F> ElementFunction adapt(F f) {
   using O = const Output&;
   if constexpr (Calls<F, const std::vector<Output>&> && !Calls<F, O>) {
     return [f](const std::vector<Output>& x) { return as_list(f(x)); };
   } else if constexpr (Calls<F, O>) {
-    return [f](const std::vector<Output>& x) { check_arity(1, x.size()); return as_list(f(x[0])); };
+    return [f](const std::vector<Output>& x) {
+      check_arity(1, x.size());
+      return as_list(f(x[0]));
+    };
   } else if constexpr (Calls<F, O, O>) {
-    return [f](const std::vector<Output>& x) { check_arity(2, x.size()); return as_list(f(x[0], x[1])); };
+    return [f](const std::vector<Output>& x) {
+      check_arity(2, x.size());
+      return as_list(f(x[0], x[1]));
+    };
   } else if constexpr (Calls<F, O, O, O>) {
-    return [f](const std::vector<Output>& x) { check_arity(3, x.size()); return as_list(f(x[0], x[1], x[2])); };
+    return [f](const std::vector<Output>& x) {
+      check_arity(3, x.size());
+      return as_list(f(x[0], x[1], x[2]));
+    };
   } else {
     static_assert(Calls<F, O, O, O, O>, "a function of a dataset takes one to four outputs, or a vector of them");
-    return [f](const std::vector<Output>& x) { check_arity(4, x.size()); return as_list(f(x[0], x[1], x[2], x[3])); };
+    return [f](const std::vector<Output>& x) {
+      check_arity(4, x.size());
+      return as_list(f(x[0], x[1], x[2], x[3]));
+    };
   }
 }
 }  // namespace internal
@@ -80,8 +93,12 @@ class Dataset {
   static Dataset from_tensor_slices(const std::vector<Input>& components);  // one per row of each
   static Dataset zip(const std::vector<Dataset>& datasets);
 
-  template <class F> Dataset map(F function, const MapOptions& options = {}) const { return map_elements(internal::adapt(std::move(function)), options); }
-  template <class F> Dataset filter(F predicate) const { return filter_elements(internal::adapt(std::move(predicate))); }
+  template <class F> Dataset map(F function, const MapOptions& options = {}) const {
+    return map_elements(internal::adapt(std::move(function)), options);
+  }
+  template <class F> Dataset filter(F predicate) const {
+    return filter_elements(internal::adapt(std::move(predicate)));
+  }
   Dataset flat_map(const std::function<Dataset(const std::vector<Output>&)>& function) const;
   Dataset shuffle(const Input& buffer_size, const ShuffleOptions& options = {}) const;
   Dataset repeat(const Input& count = -1) const;
@@ -110,7 +127,8 @@ class Iterator {
  public:
   Iterator(const Output& resource, Operation initializer, ElementSpec spec, const Output& string_handle)
       : resource_(resource), initializer_(initializer), spec_(std::move(spec)), string_handle_(string_handle) {}
-  // The components of the next element; OutOfRangeError while running once there are no more. Call it once, outside of loops.
+  // The components of the next element; OutOfRangeError while running once there are no more. Call it once, outside of
+  // loops.
   std::vector<Output> get_next(const NameOptions& options = {}) const;
   template <size_t N> std::array<Output, N> get_next(const NameOptions& options = {}) const {
     const std::vector<Output> all = get_next(options);

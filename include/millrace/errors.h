@@ -1,6 +1,6 @@
 #pragma once
-// TF1's error classes. Every failure leaves the API as one of these; what() says what happened, where (op, the user's source
-// line) and what to do.
+// TF1's error classes. Every failure leaves the API as one of these; what() says what happened, where (op, the user's
+// source line) and what to do.
 //
 //   try { session.run(train); } catch (const tf::errors::OutOfRangeError&) { /* the data has ended */ }
 
@@ -35,7 +35,7 @@ struct Where {
   std::string node_name;  // "dense/MatMul"
   std::string op_type;    // "MatMul"
   std::string device;
-  std::string source;     // "train.cc:42", where the user's program created the op
+  std::string source;  // "train.cc:42", where the user's program created the op
 };
 
 class OpError : public std::runtime_error {
@@ -51,10 +51,11 @@ class OpError : public std::runtime_error {
   Where where_;
 };
 
-#define MR_ERROR_CLASS(Name, code_value)                                                                    \
-  class Name##Error : public OpError {                                                                      \
-   public:                                                                                                  \
-    explicit Name##Error(const std::string& message, Where where = {}) : OpError(Code::code_value, message, std::move(where)) {} \
+#define MR_ERROR_CLASS(Name, code_value)                               \
+  class Name##Error : public OpError {                                 \
+   public:                                                             \
+    explicit Name##Error(const std::string& message, Where where = {}) \
+        : OpError(Code::code_value, message, std::move(where)) {}      \
   };
 MR_ERROR_CLASS(Cancelled, kCancelled)
 MR_ERROR_CLASS(Unknown, kUnknown)

@@ -13,7 +13,7 @@
 #include "millrace/framework.h"
 
 namespace tensorflow {
-class Event;         // <millrace/protos.h>
+class Event;  // <millrace/protos.h>
 class MetaGraphDef;
 class SessionLog;
 class Summary;
@@ -38,7 +38,8 @@ class FileWriter {
   explicit FileWriter(const std::string& logdir, const FileWriterOptions& options = {});
   explicit operator bool() const { return impl_ != nullptr; }
 
-  void add_summary(const Tensor& serialized_summary, std::optional<int64_t> global_step = {});  // a string tensor: one Summary each
+  void add_summary(const Tensor& serialized_summary,
+                   std::optional<int64_t> global_step = {});  // a string tensor: one Summary each
   void add_summary(const tensorflow::Summary& summary, std::optional<int64_t> global_step = {});
   void add_scalar(const std::string& tag, float value, std::optional<int64_t> global_step = {});
   void add_event(const tensorflow::Event& event);

@@ -196,8 +196,7 @@ void add_to_collections(const std::vector<std::string>& names, const CollectionI
 std::vector<CollectionItem> get_collection(std::string_view key, std::string_view scope = {});
 std::vector<CollectionItem>& get_collection_ref(std::string_view key);
 // The items that are a T (Output, Operation, std::string, ...), in order; variables: millrace/variables.h.
-template <class T>
-std::vector<T> get_collection(std::string_view key, std::string_view scope = {}) {
+template <class T> std::vector<T> get_collection(std::string_view key, std::string_view scope = {}) {
   std::vector<T> result;
   for (const CollectionItem& item : get_collection(key, scope))
     if (const T* value = std::get_if<T>(&item)) result.push_back(*value);

@@ -86,6 +86,20 @@ class OutputSource {
   virtual Output to_output(bool as_ref) const = 0;
 };
 
+class Input;
+namespace internal {
+template <class T>
+concept VariableLike = requires(const T& v) {
+  { v.output_source() } -> std::convertible_to<std::shared_ptr<const OutputSource>>;
+};
+template <class T>
+concept Literal = std::is_constructible_v<Tensor, T> && !std::is_convertible_v<T, Output> &&
+                  !std::is_same_v<std::remove_cvref_t<T>, Input>;
+template <class T>
+concept OutputLike = std::is_convertible_v<T, Output> && !std::is_same_v<std::remove_cvref_t<T>, Output> &&
+                     !std::is_same_v<std::remove_cvref_t<T>, Input> && !VariableLike<T>;
+}  // namespace internal
+
 // An argument of a function that builds operations: a symbolic value, a variable, or a literal that becomes a Const
 // node there. Its construction notes the caller's source line, which errors of the operation then show.
 //
@@ -96,23 +110,14 @@ class Input {
   Input() = default;                                                                         // absent
   Input(const Output& output, std::source_location where = std::source_location::current())  // NOLINT
       : output_(output), where_(where) {}
-  template <class T>
-  requires(std::is_constructible_v<Tensor, T> && !std::is_convertible_v<T, Output> &&
-           !std::is_same_v<std::remove_cvref_t<T>, Input>)
-      Input(T&& literal, std::source_location where = std::source_location::current())  // NOLINT
+  template <internal::Literal T>
+  Input(T&& literal, std::source_location where = std::source_location::current())  // NOLINT
       : literal_(std::forward<T>(literal)), is_number_(std::is_arithmetic_v<std::remove_cvref_t<T>>), where_(where) {}
-  // Variables.
-  template <class T>
-  requires requires(const T& v) {
-    { v.output_source() } -> std::convertible_to<std::shared_ptr<const OutputSource>>;
-  }
+  template <internal::VariableLike T>
   Input(const T& value, std::source_location where = std::source_location::current())  // NOLINT
       : source_(value.output_source()), where_(where) {}
-  // Other things that stand for an Output.
-  template <class T>
-  requires(std::is_convertible_v<T, Output> && !std::is_same_v<std::remove_cvref_t<T>, Output> &&
-           !std::is_same_v<std::remove_cvref_t<T>, Input> && !requires(const T& v) { v.output_source(); })
-      Input(const T& value, std::source_location where = std::source_location::current())  // NOLINT
+  template <internal::OutputLike T>  // other things that stand for an Output
+  Input(const T& value, std::source_location where = std::source_location::current())  // NOLINT
       : output_(value), where_(where) {}
 
   explicit operator bool() const { return static_cast<bool>(output_) || source_ != nullptr || literal_.has_value(); }

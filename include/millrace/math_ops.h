@@ -149,8 +149,7 @@ template <class T>
 concept LiteralInput = !std::is_convertible_v<T, Output> && std::is_constructible_v<Input, T>;
 #define MR_OPERATOR(symbol, function)                                                                     \
   inline Output operator symbol(const Output& x, const Input& y) { return operator_ops::function(x, y); } \
-  template <LiteralInput T>                                                                               \
-  Output operator symbol(const T& x, const Output& y) {                                                   \
+  template <LiteralInput T> Output operator symbol(const T& x, const Output& y) {                         \
     return operator_ops::function(Input(x), y);                                                           \
   }
 MR_OPERATOR(+, add)

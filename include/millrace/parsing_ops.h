@@ -44,9 +44,11 @@ class ParsedExample {
 };
 
 // serialized: a string scalar, one tf.train.Example.
-ParsedExample parse_single_example(const Input& serialized, const std::map<std::string, Feature>& features, const NameOptions& options = {});
+ParsedExample parse_single_example(const Input& serialized, const std::map<std::string, Feature>& features,
+                                   const NameOptions& options = {});
 // serialized: a vector of them; results have a leading batch dimension.
-ParsedExample parse_example(const Input& serialized, const std::map<std::string, Feature>& features, const NameOptions& options = {});
+ParsedExample parse_example(const Input& serialized, const std::map<std::string, Feature>& features,
+                            const NameOptions& options = {});
 
 struct DecodeRawOptions {
   bool little_endian = true;

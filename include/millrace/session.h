@@ -4,8 +4,8 @@
 //   tf::Session session;                                          // of the default graph
 //   session.run(tf::global_variables_initializer());
 //   float l = session.run(loss, {{x, images}, {y, labels}}).scalar<float>();
-//   std::vector<tf::Tensor> values = session.run({loss, accuracy, train});   // a Tensor without value for train, an operation
-//   auto step = session.make_callable({loss, train}, {x, y});     // the same, checked and compiled once
+//   std::vector<tf::Tensor> values = session.run({loss, accuracy, train});  // no value for train, an operation
+//   auto step = session.make_callable({loss, train}, {x, y});               // the same, checked and compiled once
 //   step({images, labels});
 //
 // Thread-safe. Errors arrive as tf::errors::*, with the operation's name and the source line that made it.
@@ -80,15 +80,20 @@ class RunMetadata {
 
 // --- what a run is given
 
+namespace internal {
+template <class T>
+concept StandsForOutput = std::is_convertible_v<const T&, Output> && !std::is_same_v<T, Output> &&
+                          !std::is_convertible_v<const T&, std::string>;
+}
+
 // Something to fetch: a symbolic tensor, an operation to run, or either by name ("loss:0", "train").
 class Fetch {
  public:
-  Fetch(const Output& output) : output_(output) {}         // NOLINT: fetches read as lists of values
+  Fetch(const Output& output) : output_(output) {}              // NOLINT: fetches read as lists of values
   Fetch(const Operation& operation) : operation_(operation) {}  // NOLINT
-  Fetch(const char* name) : name_(name) {}                 // NOLINT
-  Fetch(std::string name) : name_(std::move(name)) {}      // NOLINT
-  template <class T>
-    requires(std::is_convertible_v<const T&, Output> && !std::is_same_v<T, Output> && !std::is_convertible_v<const T&, std::string>)
+  Fetch(const char* name) : name_(name) {}                      // NOLINT
+  Fetch(std::string name) : name_(std::move(name)) {}           // NOLINT
+  template <internal::StandsForOutput T>
   Fetch(const T& value) : output_(static_cast<Output>(value)) {}  // NOLINT: variables
   const Output& output() const { return output_; }
   const Operation& operation() const { return operation_; }
@@ -134,7 +139,7 @@ class Callable {
 };
 
 struct SessionOptions {
-  std::string target = "";  // "": in this process
+  std::string target = "";          // "": in this process
   std::optional<Graph> graph = {};  // absent: the default graph
   ConfigProto config = {};
 };
@@ -146,12 +151,12 @@ class Session {
 
   Tensor run(const Fetch& fetch, const FeedDict& feed_dict = {}, const RunOptions& options = {},
              RunMetadata* run_metadata = nullptr) const;
-  std::vector<Tensor> run(std::initializer_list<Fetch> fetches, const FeedDict& feed_dict = {}, const RunOptions& options = {},
-                          RunMetadata* run_metadata = nullptr) const {
+  std::vector<Tensor> run(std::initializer_list<Fetch> fetches, const FeedDict& feed_dict = {},
+                          const RunOptions& options = {}, RunMetadata* run_metadata = nullptr) const {
     return run(std::vector<Fetch>(fetches), feed_dict, options, run_metadata);
   }
-  std::vector<Tensor> run(const std::vector<Fetch>& fetches, const FeedDict& feed_dict = {}, const RunOptions& options = {},
-                          RunMetadata* run_metadata = nullptr) const;
+  std::vector<Tensor> run(const std::vector<Fetch>& fetches, const FeedDict& feed_dict = {},
+                          const RunOptions& options = {}, RunMetadata* run_metadata = nullptr) const;
 
   Callable make_callable(const std::vector<Fetch>& fetches, const std::vector<Fetch>& feed_list = {}) const;
 

@@ -1,6 +1,6 @@
 #pragma once
-// A value: dtype, shape and a shared buffer of elements in row-major order. Copies share the buffer; a kernel writes only
-// buffers that it owns alone.
+// A value: dtype, shape and a shared buffer of elements in row-major order. Copies share the buffer; a kernel writes
+// only buffers that it owns alone.
 //
 //   tf::Tensor t({2, 2}, std::vector<float>{1, 2, 3, 4});
 //   t.flat<float>()[3];  t.scalar<int64_t>();  tf::Tensor s = "text";
@@ -47,17 +47,16 @@ class Tensor {
   // memory limits are exceeded; inside the library use tensor/tensor.h, whose functions return a status.
   Tensor(DataType dtype, const TensorShape& shape);
   template <class T> Tensor(const TensorShape& shape, const std::vector<T>& values);  // any element type
-  Tensor(float value);        // NOLINT: values convert, so that feeds read well
-  Tensor(double value);       // NOLINT
-  Tensor(int32_t value);      // NOLINT
-  Tensor(int64_t value);      // NOLINT
-  Tensor(bool value);         // NOLINT
-  Tensor(const char* value);  // NOLINT
-  Tensor(std::string value);  // NOLINT
+  Tensor(float value);                                      // NOLINT: values convert, so that feeds read well
+  Tensor(double value);                                     // NOLINT
+  Tensor(int32_t value);                                    // NOLINT
+  Tensor(int64_t value);                                    // NOLINT
+  Tensor(bool value);                                       // NOLINT
+  Tensor(const char* value);                                // NOLINT
+  Tensor(std::string value);                                // NOLINT
   template <class T> Tensor(const std::vector<T>& values);  // NOLINT: a vector
 
-  Tensor(const Tensor& other)
-      : dtype_(other.dtype_), shape_(other.shape_), data_(other.data_), buffer_(other.buffer_) {
+  Tensor(const Tensor& other) : dtype_(other.dtype_), shape_(other.shape_), data_(other.data_), buffer_(other.buffer_) {
     if (buffer_) buffer_->ref();
   }
   Tensor(Tensor&& other) noexcept { swap(other); }

@@ -69,7 +69,11 @@ struct Half {
   Half() = default;
   explicit Half(float value);
   explicit operator float() const;
-  static Half from_bits(uint16_t b) { Half h; h.bits = b; return h; }
+  static Half from_bits(uint16_t b) {
+    Half h;
+    h.bits = b;
+    return h;
+  }
 };
 
 // The upper half of an IEEE binary32, storage with conversions (round to nearest even).
@@ -81,15 +85,29 @@ struct BFloat16 {
     bits = value != value ? uint16_t((u >> 16) | 0x40) : uint16_t((u + 0x7fff + ((u >> 16) & 1)) >> 16);
   }
   explicit operator float() const { return std::bit_cast<float>(uint32_t(bits) << 16); }
-  static BFloat16 from_bits(uint16_t b) { BFloat16 h; h.bits = b; return h; }
+  static BFloat16 from_bits(uint16_t b) {
+    BFloat16 h;
+    h.bits = b;
+    return h;
+  }
 };
 
 // Quantized types are storage: distinct types so that a kernel cannot mistake them for plain integers.
-struct Qint8 { int8_t value = 0; };
-struct Quint8 { uint8_t value = 0; };
-struct Qint16 { int16_t value = 0; };
-struct Quint16 { uint16_t value = 0; };
-struct Qint32 { int32_t value = 0; };
+struct Qint8 {
+  int8_t value = 0;
+};
+struct Quint8 {
+  uint8_t value = 0;
+};
+struct Qint16 {
+  int16_t value = 0;
+};
+struct Quint16 {
+  uint16_t value = 0;
+};
+struct Qint32 {
+  int32_t value = 0;
+};
 
 using Complex64 = std::complex<float>;
 using Complex128 = std::complex<double>;

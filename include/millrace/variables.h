@@ -273,8 +273,7 @@ bool resource_variables_enabled();
 
 // --- lists of variables
 
-template <>
-std::vector<Variable> get_collection<Variable>(std::string_view key, std::string_view scope);
+template <> std::vector<Variable> get_collection<Variable>(std::string_view key, std::string_view scope);
 std::vector<Variable> global_variables(std::string_view scope = {});
 std::vector<Variable> local_variables(std::string_view scope = {});
 std::vector<Variable> model_variables(std::string_view scope = {});

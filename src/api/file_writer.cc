@@ -17,7 +17,9 @@
 namespace millrace::summary {
 namespace {
 
-double wall_time() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+double wall_time() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
 
 }  // namespace
 
@@ -71,7 +73,8 @@ void FileWriter::add_event(const tensorflow::Event& event) {
 void FileWriter::add_summary(const Tensor& serialized, std::optional<int64_t> global_step) {
   for (const std::string& bytes : serialized.flat<std::string>()) {
     tensorflow::Summary summary;
-    if (!summary.ParseFromString(bytes)) raise(invalid_argument("FileWriter::add_summary: the tensor holds bytes that are no Summary"));
+    if (!summary.ParseFromString(bytes))
+      raise(invalid_argument("FileWriter::add_summary: the tensor holds bytes that are no Summary"));
     add_summary(summary, global_step);
   }
 }

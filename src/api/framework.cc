@@ -178,10 +178,8 @@ control_dependencies::control_dependencies(const std::vector<Operation>& inputs)
 control_dependencies::control_dependencies(std::nullptr_t) { clear_control_dependencies(*graph_); }
 
 device::device(std::string_view name) {
-  if (name.empty())
-    graph_->scopes().devices.push_back(nullptr);
-  else
-    graph_->scopes().devices.push_back(value_or_raise(device_merger(name)));
+  if (name.empty()) graph_->scopes().devices.push_back(nullptr);
+  else graph_->scopes().devices.push_back(value_or_raise(device_merger(name)));
 }
 device::device(std::function<std::string(const Operation&)> function) {
   graph_->scopes().devices.push_back(std::move(function));

@@ -18,8 +18,7 @@ namespace {
 
 using testing::HasSubstr;
 
-template <class Error, class F>
-std::string message_of(F f) {
+template <class Error, class F> std::string message_of(F f) {
   try {
     f();
   } catch (const Error& error) {

@@ -39,15 +39,12 @@ DataType true_division_dtype(DataType dtype) {
     case int8:
     case uint8:
     case int16:
-    case uint16:
-      return float32;
+    case uint16: return float32;
     case int32:
     case int64:
     case uint32:
-    case uint64:
-      return float64;
-    default:
-      return DataType::kInvalid;
+    case uint64: return float64;
+    default: return DataType::kInvalid;
   }
 }
 
@@ -164,38 +161,25 @@ Output bitcast(const Input& x, DataType type, const NameOptions& options) {
 
 namespace {
 
-template <class T>
-std::pair<double, double> limits() {
+template <class T> std::pair<double, double> limits() {
   return {static_cast<double>(std::numeric_limits<T>::lowest()), static_cast<double>(std::numeric_limits<T>::max())};
 }
 
 std::pair<double, double> limits_of(DataType dtype) {
   switch (dtype) {
-    case int8:
-      return limits<int8_t>();
-    case uint8:
-      return limits<uint8_t>();
-    case int16:
-      return limits<int16_t>();
-    case uint16:
-      return limits<uint16_t>();
-    case int32:
-      return limits<int32_t>();
-    case uint32:
-      return limits<uint32_t>();
-    case int64:
-      return limits<int64_t>();
-    case uint64:
-      return limits<uint64_t>();
-    case float16:
-      return {-65504.0, 65504.0};
+    case int8: return limits<int8_t>();
+    case uint8: return limits<uint8_t>();
+    case int16: return limits<int16_t>();
+    case uint16: return limits<uint16_t>();
+    case int32: return limits<int32_t>();
+    case uint32: return limits<uint32_t>();
+    case int64: return limits<int64_t>();
+    case uint64: return limits<uint64_t>();
+    case float16: return {-65504.0, 65504.0};
     case bfloat16:
-    case float32:
-      return limits<float>();
-    case float64:
-      return limits<double>();
-    default:
-      raise(invalid_argument("saturate_cast: no limits for ", dtype_name(dtype)));
+    case float32: return limits<float>();
+    case float64: return limits<double>();
+    default: raise(invalid_argument("saturate_cast: no limits for ", dtype_name(dtype)));
   }
 }
 

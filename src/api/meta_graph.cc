@@ -17,11 +17,14 @@
 namespace millrace {
 namespace {
 
-constexpr std::array kVariableCollections = {GraphKeys::GLOBAL_VARIABLES,    GraphKeys::TRAINABLE_VARIABLES, GraphKeys::LOCAL_VARIABLES,
-                                             GraphKeys::METRIC_VARIABLES,    GraphKeys::MODEL_VARIABLES,     GraphKeys::GLOBAL_STEP,
+constexpr std::array kVariableCollections = {GraphKeys::GLOBAL_VARIABLES,        GraphKeys::TRAINABLE_VARIABLES,
+                                             GraphKeys::LOCAL_VARIABLES,         GraphKeys::METRIC_VARIABLES,
+                                             GraphKeys::MODEL_VARIABLES,         GraphKeys::GLOBAL_STEP,
                                              GraphKeys::MOVING_AVERAGE_VARIABLES};
 
-bool holds_variables(std::string_view key) { return std::ranges::find(kVariableCollections, key) != kVariableCollections.end(); }
+bool holds_variables(std::string_view key) {
+  return std::ranges::find(kVariableCollections, key) != kVariableCollections.end();
+}
 
 // False if the items are of mixed kinds or of one that cannot be stored.
 bool to_collection(const std::vector<CollectionItem>& items, tensorflow::CollectionDef* out) {
@@ -62,7 +65,8 @@ void add_node(const Graph& graph, const std::string& key, const std::string& nam
 void add_bytes(const Graph& graph, const std::string& key, const std::string& bytes, const std::string& import_scope) {
   if (holds_variables(key)) {
     tensorflow::VariableDef def;
-    if (!def.ParseFromString(bytes)) raise(invalid_argument("collection '", key, "' of the meta graph holds bytes that are no VariableDef"));
+    if (!def.ParseFromString(bytes))
+      raise(invalid_argument("collection '", key, "' of the meta graph holds bytes that are no VariableDef"));
     // One variable in several collections is one object.
     const std::string name = with_scope(import_scope, def.variable_name());
     for (const char* other : kVariableCollections) {
@@ -76,7 +80,8 @@ void add_bytes(const Graph& graph, const std::string& key, const std::string& by
     graph.add_to_collection(key, Variable::from_proto(def, import_scope));
   } else if (key == GraphKeys::SAVERS) {
     tensorflow::SaverDef def;
-    if (!def.ParseFromString(bytes)) raise(invalid_argument("collection 'savers' of the meta graph holds bytes that are no SaverDef"));
+    if (!def.ParseFromString(bytes))
+      raise(invalid_argument("collection 'savers' of the meta graph holds bytes that are no SaverDef"));
     if (!import_scope.empty()) {
       def.set_filename_tensor_name(with_scope(import_scope, def.filename_tensor_name()));
       def.set_save_tensor_name(with_scope(import_scope, def.save_tensor_name()));
@@ -103,7 +108,8 @@ void to_meta_graph(const Graph& graph, const MetaGraphOptions& o, tensorflow::Me
   tensorflow::MetaGraphDef::MetaInfoDef& info = *out->mutable_meta_info_def();
   info.set_stripped_default_attrs(o.strip_default_attrs);
   for (const std::string& type : used) {
-    if (const OpEntry* entry = graph.impl().registry().find(type)) to_proto(entry->def, info.mutable_stripped_op_list()->add_op());
+    if (const OpEntry* entry = graph.impl().registry().find(type))
+      to_proto(entry->def, info.mutable_stripped_op_list()->add_op());
   }
   if (o.strip_default_attrs) {
     for (tensorflow::NodeDef& node : *out->mutable_graph_def()->mutable_node()) {
@@ -114,7 +120,8 @@ void to_meta_graph(const Graph& graph, const MetaGraphOptions& o, tensorflow::Me
         if (!attr.default_value || found == node.attr().end()) continue;
         tensorflow::AttrValue default_value;
         to_proto(*attr.default_value, &default_value);
-        if (deterministic_bytes(default_value) == deterministic_bytes(found->second)) node.mutable_attr()->erase(attr.name);
+        if (deterministic_bytes(default_value) == deterministic_bytes(found->second))
+          node.mutable_attr()->erase(attr.name);
       }
     }
   }

@@ -5,7 +5,9 @@
 namespace millrace {
 namespace {
 
-Tensor string_vector(const std::vector<std::string>& values) { return Tensor(TensorShape({static_cast<int64_t>(values.size())}), values); }
+Tensor string_vector(const std::vector<std::string>& values) {
+  return Tensor(TensorShape({static_cast<int64_t>(values.size())}), values);
+}
 
 }  // namespace
 
@@ -21,7 +23,8 @@ const SparseTensor& ParsedExample::sparse(const std::string& name) const {
   return found->second;
 }
 
-ParsedExample parse_example(const Input& serialized, const std::map<std::string, Feature>& features, const NameOptions& o) {
+ParsedExample parse_example(const Input& serialized, const std::map<std::string, Feature>& features,
+                            const NameOptions& o) {
   const SourceScope source(serialized);
   const name_scope scope(o.name.empty() ? "ParseExample" : o.name);
   std::vector<std::string> dense_keys, sparse_keys;
@@ -38,14 +41,20 @@ ParsedExample parse_example(const Input& serialized, const std::map<std::string,
     dense_keys.push_back(key);
     dense_types.push_back(dense.dtype);
     dense_shapes.emplace_back(dense.shape);
-    dense_defaults.push_back(dense.default_value ? convert_to_tensor(dense.default_value, dense.dtype) : constant(Tensor(dense.dtype, TensorShape({0}))));
+    dense_defaults.push_back(dense.default_value ? convert_to_tensor(dense.default_value, dense.dtype)
+                                                 : constant(Tensor(dense.dtype, TensorShape({0}))));
   }
   const size_t num_sparse = sparse_keys.size();
-  const std::vector<Output> outputs = outputs_of(create_op(
-      "ParseExampleV2",
-      {serialized, string_vector({}), string_vector(sparse_keys), string_vector(dense_keys), string_vector({}), dense_defaults},
-      {{"num_sparse", static_cast<int64_t>(num_sparse)}, {"sparse_types", sparse_types}, {"ragged_value_types", std::vector<DataType>()},
-       {"ragged_split_types", std::vector<DataType>()}, {"dense_shapes", dense_shapes}, {"Tdense", dense_types}}));
+  const std::vector<Output> outputs =
+      outputs_of(create_op("ParseExampleV2",
+                           {serialized, string_vector({}), string_vector(sparse_keys), string_vector(dense_keys),
+                            string_vector({}), dense_defaults},
+                           {{"num_sparse", static_cast<int64_t>(num_sparse)},
+                            {"sparse_types", sparse_types},
+                            {"ragged_value_types", std::vector<DataType>()},
+                            {"ragged_split_types", std::vector<DataType>()},
+                            {"dense_shapes", dense_shapes},
+                            {"Tdense", dense_types}}));
   ParsedExample parsed;
   for (size_t i = 0; i < num_sparse; ++i) {
     parsed.sparse_features[sparse_keys[i]] = {outputs[i], outputs[num_sparse + i], outputs[2 * num_sparse + i]};
@@ -54,18 +63,21 @@ ParsedExample parse_example(const Input& serialized, const std::map<std::string,
   return parsed;
 }
 
-ParsedExample parse_single_example(const Input& serialized, const std::map<std::string, Feature>& features, const NameOptions& o) {
+ParsedExample parse_single_example(const Input& serialized, const std::map<std::string, Feature>& features,
+                                   const NameOptions& o) {
   const SourceScope source(serialized);
   const name_scope scope(o.name.empty() ? "ParseSingleExample" : o.name);
   const Output record = convert_to_tensor(serialized, string, "serialized");
   const PartialTensorShape shape = record.shape();
-  if (shape.has_rank() && shape.rank() != 0) raise(invalid_argument("parse_single_example: serialized must be a scalar, got shape ", shape));
+  if (shape.has_rank() && shape.rank() != 0)
+    raise(invalid_argument("parse_single_example: serialized must be a scalar, got shape ", shape));
   return parse_example(record, features);
 }
 
 Output decode_raw(const Input& input_bytes, DataType out_type, const DecodeRawOptions& o) {
   const SourceScope source(input_bytes);
-  return create_output("DecodeRaw", {input_bytes}, {{"out_type", out_type}, {"little_endian", o.little_endian}}, o.name);
+  return create_output("DecodeRaw", {input_bytes}, {{"out_type", out_type}, {"little_endian", o.little_endian}},
+                       o.name);
 }
 
 }  // namespace millrace

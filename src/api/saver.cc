@@ -20,7 +20,9 @@
 namespace millrace::train {
 namespace {
 
-double now_seconds() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
 
 std::map<std::string, Variable> variables_by_name(const SaverOptions& o) {
   if (o.var_map) return *o.var_map;
@@ -112,7 +114,8 @@ Saver::Saver(const SaverOptions& options) : impl_(std::make_shared<SaverImpl>())
 
 Saver::Saver(const tensorflow::SaverDef& def) : impl_(std::make_shared<SaverImpl>()) {
   if (def.version() == tensorflow::SaverDef::V1) {
-    raise(unimplemented("the saver writes checkpoints of format V1, which are not supported; make a new tf::train::Saver"));
+    raise(unimplemented(
+        "the saver writes checkpoints of format V1, which are not supported; make a new tf::train::Saver"));
   }
   impl_->options.max_to_keep = def.max_to_keep();
   impl_->options.sharded = def.sharded();
@@ -131,14 +134,17 @@ std::string Saver::save(Session& session, const std::string& save_path, const Sa
   }
   std::string prefix = save_path;
   if (o.global_step) {
-    prefix = impl_->options.pad_step_number ? absl::StrFormat("%s-%08d", save_path, *o.global_step) : str_cat(save_path, "-", *o.global_step);
+    prefix = impl_->options.pad_step_number ? absl::StrFormat("%s-%08d", save_path, *o.global_step)
+                                            : str_cat(save_path, "-", *o.global_step);
   } else if (save_path == o.latest_filename || std::string(file_name_of(save_path)) == o.latest_filename) {
-    raise(invalid_argument("'latest_filename' collides with 'save_path': '", o.latest_filename, "' and '", save_path, "'"));
+    raise(invalid_argument("'latest_filename' collides with 'save_path': '", o.latest_filename, "' and '", save_path,
+                           "'"));
   }
   if (impl_->is_empty) return {};
   const Graph graph = session.graph();
   try {
-    session.run(graph.get_tensor_by_name(impl_->save_tensor), {{graph.get_tensor_by_name(impl_->filename_tensor), Tensor(prefix)}});
+    session.run(graph.get_tensor_by_name(impl_->save_tensor),
+                {{graph.get_tensor_by_name(impl_->filename_tensor), Tensor(prefix)}});
   } catch (const errors::NotFoundError& e) {
     const std::string parent(directory_of(save_path));
     FileSystem* files = value_or_raise(file_system_for(save_path));
@@ -155,10 +161,12 @@ std::string Saver::save(Session& session, const std::string& save_path, const Sa
   }
   if (o.write_state) {
     const std::vector<std::string> old = impl_->record(prefix);
-    raise_if_error(update_checkpoint_state(std::string(directory_of(save_path)), impl_->state(),
-                                           {.latest_filename = o.latest_filename, .save_relative_paths = impl_->options.save_relative_paths}));
+    raise_if_error(update_checkpoint_state(
+        std::string(directory_of(save_path)), impl_->state(),
+        {.latest_filename = o.latest_filename, .save_relative_paths = impl_->options.save_relative_paths}));
     for (const std::string& path : old) {
-      if (const absl::Status s = remove_checkpoint(path); !s.ok()) log_warning("cannot delete the old checkpoint ", path, ": ", to_std(s.message()));
+      if (const absl::Status s = remove_checkpoint(path); !s.ok())
+        log_warning("cannot delete the old checkpoint ", path, ": ", to_std(s.message()));
     }
   }
   return prefix;
@@ -167,10 +175,12 @@ std::string Saver::save(Session& session, const std::string& save_path, const Sa
 void Saver::restore(Session& session, const std::string& save_path) {
   if (impl_->is_empty) return;
   if (save_path.empty()) raise(invalid_argument("Can't load save_path when it is empty."));
-  if (!millrace::checkpoint_exists(save_path)) raise(invalid_argument("The passed save_path is not a valid checkpoint: ", save_path));
+  if (!millrace::checkpoint_exists(save_path))
+    raise(invalid_argument("The passed save_path is not a valid checkpoint: ", save_path));
   log_info("Restoring parameters from ", save_path);
   const Graph graph = session.graph();
-  session.run(graph.get_operation_by_name(impl_->restore_op), {{graph.get_tensor_by_name(impl_->filename_tensor), Tensor(save_path)}});
+  session.run(graph.get_operation_by_name(impl_->restore_op),
+              {{graph.get_tensor_by_name(impl_->filename_tensor), Tensor(save_path)}});
 }
 
 std::vector<std::string> Saver::last_checkpoints() const {
@@ -203,24 +213,30 @@ tensorflow::MetaGraphDef Saver::export_meta_graph(const std::string& filename, b
   tensorflow::MetaGraphDef meta;
   to_meta_graph(get_default_graph(), {}, &meta);
   *meta.mutable_saver_def() = impl_->def();
-  if (!filename.empty()) raise_if_error(write_file_durably(filename, as_text ? text_proto(meta) : deterministic_bytes(meta)));
+  if (!filename.empty())
+    raise_if_error(write_file_durably(filename, as_text ? text_proto(meta) : deterministic_bytes(meta)));
   return meta;
 }
 
 Saver::operator CollectionItem() const { return std::static_pointer_cast<CollectionObject>(impl_); }
 
-Saver saver_of(const std::shared_ptr<CollectionObject>& object) { return Saver(std::dynamic_pointer_cast<SaverImpl>(object)); }
+Saver saver_of(const std::shared_ptr<CollectionObject>& object) {
+  return Saver(std::dynamic_pointer_cast<SaverImpl>(object));
+}
 
 // --- the state of a directory
 
-std::optional<CheckpointStateInfo> get_checkpoint_state(const std::string& checkpoint_dir, const std::string& latest_filename) {
-  const std::optional<CheckpointState> state = value_or_raise(millrace::get_checkpoint_state(checkpoint_dir, latest_filename));
+std::optional<CheckpointStateInfo> get_checkpoint_state(const std::string& checkpoint_dir,
+                                                        const std::string& latest_filename) {
+  const std::optional<CheckpointState> state =
+      value_or_raise(millrace::get_checkpoint_state(checkpoint_dir, latest_filename));
   if (!state) return std::nullopt;
   return CheckpointStateInfo{state->model_checkpoint_path, state->all_model_checkpoint_paths};
 }
 
 void update_checkpoint_state(const std::string& save_dir, const std::string& model_checkpoint_path,
-                             const std::vector<std::string>& all_model_checkpoint_paths, const std::string& latest_filename) {
+                             const std::vector<std::string>& all_model_checkpoint_paths,
+                             const std::string& latest_filename) {
   CheckpointState state;
   state.model_checkpoint_path = model_checkpoint_path;
   state.all_model_checkpoint_paths = all_model_checkpoint_paths;
@@ -240,7 +256,8 @@ std::unique_ptr<BundleReader> open_checkpoint(const std::string& dir_or_file) {
   std::string prefix = dir_or_file;
   if (files->is_directory(dir_or_file)) {
     const std::optional<std::string> latest = millrace::latest_checkpoint(dir_or_file);
-    if (!latest) raise(invalid_argument("Couldn't find 'checkpoint' file or checkpoints in given directory ", dir_or_file));
+    if (!latest)
+      raise(invalid_argument("Couldn't find 'checkpoint' file or checkpoints in given directory ", dir_or_file));
     prefix = *latest;
   }
   return value_or_raise(BundleReader::open(prefix));
@@ -264,8 +281,10 @@ Tensor load_variable(const std::string& checkpoint_dir_or_file, const std::strin
 
 tensorflow::MetaGraphDef export_meta_graph(const ExportMetaGraphOptions& o) {
   tensorflow::MetaGraphDef meta;
-  to_meta_graph(get_default_graph(), {.clear_devices = o.clear_devices, .strip_default_attrs = o.strip_default_attrs}, &meta);
-  if (!o.filename.empty()) raise_if_error(write_file_durably(o.filename, o.as_text ? text_proto(meta) : deterministic_bytes(meta)));
+  to_meta_graph(get_default_graph(), {.clear_devices = o.clear_devices, .strip_default_attrs = o.strip_default_attrs},
+                &meta);
+  if (!o.filename.empty())
+    raise_if_error(write_file_durably(o.filename, o.as_text ? text_proto(meta) : deterministic_bytes(meta)));
   return meta;
 }
 

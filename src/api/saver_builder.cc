@@ -31,7 +31,8 @@ Output with_dependencies(const std::vector<Operation>& dependencies, const Outpu
 Output add_save_ops(const Output& filename, const std::vector<Saveable>& saveables) {
   std::vector<Output> tensors;
   for (const Saveable& s : saveables) tensors.push_back(saved_tensor(s.variable));
-  const Operation save = create_op("SaveV2", {filename, strings(saveables, &Saveable::name), strings(saveables, &Saveable::slice_spec), tensors});
+  const Operation save = create_op(
+      "SaveV2", {filename, strings(saveables, &Saveable::name), strings(saveables, &Saveable::slice_spec), tensors});
   return with_dependencies({save}, filename);
 }
 
@@ -50,17 +51,21 @@ Operation assign_restored(const Saveable& s, Output restored, const SaverOptions
   }
   if (v.is_resource()) return create_op("AssignVariableOp", {v.ref(), identity(restored)});
   const colocate_with colocated(v.op());
-  return create_op("Assign", {v.ref(), restored}, {{"validate_shape", !o.reshape && v.shape().is_fully_defined()}, {"use_locking", true}});
+  return create_op("Assign", {v.ref(), restored},
+                   {{"validate_shape", !o.reshape && v.shape().is_fully_defined()}, {"use_locking", true}});
 }
 
-std::vector<Operation> add_assigns(const Output& filename, const std::vector<Saveable>& saveables, const SaverOptions& o, bool on_cpu) {
+std::vector<Operation> add_assigns(const Output& filename, const std::vector<Saveable>& saveables,
+                                   const SaverOptions& o, bool on_cpu) {
   std::vector<DataType> dtypes;
   for (const Saveable& s : saveables) dtypes.push_back(base_dtype(s.variable.dtype()));
   std::vector<Output> restored;
   {
     std::optional<device> cpu;
     if (on_cpu) cpu.emplace("/device:CPU:0");
-    restored = outputs_of(create_op("RestoreV2", {filename, strings(saveables, &Saveable::name), strings(saveables, &Saveable::slice_spec)}, {{"dtypes", dtypes}}));
+    restored = outputs_of(create_op(
+        "RestoreV2", {filename, strings(saveables, &Saveable::name), strings(saveables, &Saveable::slice_spec)},
+        {{"dtypes", dtypes}}));
   }
   std::vector<Operation> assigns;
   for (size_t i = 0; i < saveables.size(); ++i) {
@@ -76,8 +81,8 @@ Operation all_of(const std::vector<Operation>& ops, std::string_view name) {
   return no_op({.name = name});
 }
 
-// Every shard goes to a temporary place first; merging them is what makes the checkpoint appear. One shard: all variables of
-// this process are on its CPU.
+// Every shard goes to a temporary place first; merging them is what makes the checkpoint appear. One shard: all
+// variables of this process are on its CPU.
 Output add_sharded_save_ops(const Output& prefix, const std::vector<Saveable>& saveables) {
   Output temporary_prefix;
   {
@@ -99,7 +104,8 @@ Output add_sharded_save_ops(const Output& prefix, const std::vector<Saveable>& s
   Operation merged;
   {
     const name_scope scope("MergeV2Checkpoints");
-    const Output prefixes = create_output("Pack", {std::vector<Output>{shard_name}}, {{"axis", 0}}, "checkpoint_prefixes");
+    const Output prefixes =
+        create_output("Pack", {std::vector<Output>{shard_name}}, {{"axis", 0}}, "checkpoint_prefixes");
     merged = create_op("MergeV2Checkpoints", {prefixes, prefix}, {{"delete_old_dirs", true}}, scope.name());
   }
   const control_dependencies then({merged});
@@ -116,9 +122,11 @@ SaverOps build_saver_ops(const std::map<std::string, Variable>& variables, const
   {
     const name_scope filename_scope("filename");
     const Output input = constant(o.filename, {.name = "input"});
-    ops.filename = create_output("PlaceholderWithDefault", {input}, {{"shape", PartialTensorShape::scalar()}}, filename_scope.name());
+    ops.filename = create_output("PlaceholderWithDefault", {input}, {{"shape", PartialTensorShape::scalar()}},
+                                 filename_scope.name());
   }
-  ops.filename = create_output("PlaceholderWithDefault", {ops.filename}, {{"shape", PartialTensorShape::scalar()}}, "Const");
+  ops.filename =
+      create_output("PlaceholderWithDefault", {ops.filename}, {{"shape", PartialTensorShape::scalar()}}, "Const");
   if (!o.sharded) {
     ops.save = add_save_ops(ops.filename, saveables);
     ops.restore = all_of(add_assigns(ops.filename, saveables, o, false), "restore_all");

@@ -10,8 +10,8 @@
 namespace millrace::train {
 
 struct SaverOps {
-  Output filename;    // what to feed: the prefix
-  Output save;        // its value is the prefix, once saved
+  Output filename;  // what to feed: the prefix
+  Output save;      // its value is the prefix, once saved
   Operation restore;
 };
 // In the default graph, in a scope of its own.

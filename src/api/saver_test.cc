@@ -31,8 +31,9 @@ template <class Error, class F, class Matcher> void expect_error(F code, const M
 class SaverTest : public testing::Test {
  protected:
   void SetUp() override {
-    directory_ = std::filesystem::temp_directory_path() / ("millrace_saver_" + std::to_string(::getpid()) + "_" +
-                                                            testing::UnitTest::GetInstance()->current_test_info()->name());
+    directory_ =
+        std::filesystem::temp_directory_path() / ("millrace_saver_" + std::to_string(::getpid()) + "_" +
+                                                  testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::remove_all(directory_);
     std::filesystem::create_directories(directory_);
     set_log_sink([](LogLevel, std::string_view) {});
@@ -59,7 +60,8 @@ TEST_F(SaverTest, restores_reference_and_resource_variables) {
     session.run(global_variables_initializer());
     const std::vector<Tensor> before = session.run({a, b, n});
     EXPECT_EQ(saver.save(session, path("model.ckpt")), path("model.ckpt"));
-    session.run({a.assign(Tensor({2, 2}, std::vector<float>(4))).op(), b.assign(Tensor({3}, std::vector<float>(3))).op(), n.assign(0).op()});
+    session.run({a.assign(Tensor({2, 2}, std::vector<float>(4))).op(),
+                 b.assign(Tensor({3}, std::vector<float>(3))).op(), n.assign(0).op()});
     saver.restore(session, path("model.ckpt"));
     const std::vector<Tensor> after = session.run({a, b, n});
     EXPECT_EQ(before[0].to_vector<float>(), after[0].to_vector<float>());
@@ -173,14 +175,16 @@ TEST_F(SaverTest, restoring_another_models_checkpoint_names_the_variable) {
     get_variable("w", {2});
     Saver saver;
     Session session;
-    expect_error<errors::NotFoundError>([&] { saver.restore(session, path("model.ckpt")); }, AllOf(HasSubstr("Key w not found in checkpoint")));
+    expect_error<errors::NotFoundError>([&] { saver.restore(session, path("model.ckpt")); },
+                                        AllOf(HasSubstr("Key w not found in checkpoint")));
   }
   {
     auto guard = Graph().as_default();
     get_variable("v", {3});
     Saver saver;
     Session session;
-    expect_error<errors::InvalidArgumentError>([&] { saver.restore(session, path("model.ckpt")); }, AllOf(HasSubstr("[3]"), HasSubstr("[2]")));
+    expect_error<errors::InvalidArgumentError>([&] { saver.restore(session, path("model.ckpt")); },
+                                               AllOf(HasSubstr("[3]"), HasSubstr("[2]")));
   }
 }
 

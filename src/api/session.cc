@@ -23,7 +23,8 @@ SessionCoreOptions core_options(const ConfigProto& config) {
   runtime.common_subexpressions = optimize && optimizer.do_common_subexpression_elimination;
   runtime.inline_functions = optimize && optimizer.do_function_inlining;
   runtime.arithmetic = runtime.fusion = optimize;
-  if (const auto cpus = config.device_count.find("CPU"); cpus != config.device_count.end()) core.num_cpu_devices = cpus->second;
+  if (const auto cpus = config.device_count.find("CPU"); cpus != config.device_count.end())
+    core.num_cpu_devices = cpus->second;
   core.operation_timeout_in_ms = config.operation_timeout_in_ms;
   return core;
 }
@@ -51,7 +52,8 @@ Resolved resolve(const GraphImpl& graph, const std::vector<Fetch>& fetches) {
     } else if (!fetch.output() && fetch.name().find(':') == std::string::npos && !fetch.name().empty()) {
       resolved.targets.push_back(value_or_raise(graph.find_node(fetch.name())));
     } else {
-      if (!fetch.output() && fetch.name().empty()) raise(invalid_argument("Fetch argument ", i, " is an absent output or operation"));
+      if (!fetch.output() && fetch.name().empty())
+        raise(invalid_argument("Fetch argument ", i, " is an absent output or operation"));
       resolved.outputs.push_back(output_of(graph, fetch));
       resolved.positions.push_back(static_cast<int>(i));
     }
@@ -96,19 +98,22 @@ struct Session::State {
 
 Session::Session(SessionOptions options) {
   if (!options.target.empty()) {
-    raise(unimplemented("the session target '", options.target, "' is not in this process; remote sessions are not built in"));
+    raise(unimplemented("the session target '", options.target,
+                        "' is not in this process; remote sessions are not built in"));
   }
   Graph graph = options.graph ? *options.graph : get_default_graph();
-  std::shared_ptr<SessionCore> core = value_or_raise(SessionCore::create(graph.shared_impl(), core_options(options.config)));
+  std::shared_ptr<SessionCore> core =
+      value_or_raise(SessionCore::create(graph.shared_impl(), core_options(options.config)));
   state_ = std::make_shared<State>(std::move(graph), std::move(options.target), std::move(core));
 }
 
-Tensor Session::run(const Fetch& fetch, const FeedDict& feed_dict, const RunOptions& options, RunMetadata* run_metadata) const {
+Tensor Session::run(const Fetch& fetch, const FeedDict& feed_dict, const RunOptions& options,
+                    RunMetadata* run_metadata) const {
   return std::move(run(std::vector<Fetch>{fetch}, feed_dict, options, run_metadata)[0]);
 }
 
-std::vector<Tensor> Session::run(const std::vector<Fetch>& fetches, const FeedDict& feed_dict, const RunOptions& options,
-                                 RunMetadata* run_metadata) const {
+std::vector<Tensor> Session::run(const std::vector<Fetch>& fetches, const FeedDict& feed_dict,
+                                 const RunOptions& options, RunMetadata* run_metadata) const {
   raise_if_error(not_closed(*state_->core));
   const GraphImpl& graph = state_->graph.impl();
   if (graph.nodes().empty()) {

@@ -341,8 +341,7 @@ Output assign_sub(const Variable& ref, const Input& value, const AssignOptions& 
 
 // ---- lists of variables
 
-template <>
-std::vector<Variable> get_collection<Variable>(std::string_view key, std::string_view scope) {
+template <> std::vector<Variable> get_collection<Variable>(std::string_view key, std::string_view scope) {
   std::vector<Variable> result;
   for (const CollectionItem& item : get_collection(key, scope))
     if (const auto* object = std::get_if<std::shared_ptr<CollectionObject>>(&item))

@@ -21,10 +21,8 @@ double element(const Tensor& t, int64_t i) {
 }
 void set_element(Tensor* t, int64_t i, double value) {
   const auto k = static_cast<size_t>(i);
-  if (t->dtype() == DataType::kDouble)
-    t->unchecked_mutable<double>()[k] = value;
-  else
-    t->unchecked_mutable<float>()[k] = static_cast<float>(value);
+  if (t->dtype() == DataType::kDouble) t->unchecked_mutable<double>()[k] = value;
+  else t->unchecked_mutable<float>()[k] = static_cast<float>(value);
 }
 
 absl::StatusOr<Tensor> random_weights(const Tensor& like, uint64_t seed) {

@@ -269,10 +269,8 @@ class Driver {
     MR_ASSIGN_OR_RETURN(const std::vector<Output> gated, make_tuple_op(graph_, values, {}, {}, spec_.source));
     for (size_t i = 0; i < dxs->size(); ++i) {
       Gradient& dx = (*dxs)[i];
-      if (dx.is_slices())
-        dx = Gradient(IndexedSlices{gated[i], dx.slices().indices, dx.slices().dense_shape});
-      else if (dx)
-        dx = Gradient(gated[i]);
+      if (dx.is_slices()) dx = Gradient(IndexedSlices{gated[i], dx.slices().indices, dx.slices().dense_shape});
+      else if (dx) dx = Gradient(gated[i]);
     }
     return absl::OkStatus();
   }

@@ -92,10 +92,8 @@ class RuleContext final : public GradientContext {
     for (size_t i = 0; i < inputs.size(); ++i) {
       const ArgDef* arg = entry && i < entry->def.inputs.size() ? &entry->def.inputs[i] : nullptr;
       const bool is_list = !arg || !arg->number_attr.empty() || !arg->type_list_attr.empty();
-      if (!is_list && inputs[i].size() == 1)
-        args.emplace_back(inputs[i][0]);
-      else
-        args.emplace_back(inputs[i]);
+      if (!is_list && inputs[i].size() == 1) args.emplace_back(inputs[i][0]);
+      else args.emplace_back(inputs[i]);
     }
     return build(type, std::move(args), std::move(attrs), name);
   }
@@ -126,10 +124,8 @@ class RuleContext final : public GradientContext {
   std::unique_ptr<Guard> device(std::string_view device) override {
     auto guard = std::make_unique<StateGuard>(graph_);
     absl::StatusOr<DeviceFunction> on = device_merger(device);
-    if (on.ok())
-      graph_.scopes().devices.push_back(*std::move(on));
-    else
-      fail(on.status());
+    if (on.ok()) graph_.scopes().devices.push_back(*std::move(on));
+    else fail(on.status());
     return guard;
   }
 
@@ -170,10 +166,8 @@ class RuleContext final : public GradientContext {
   }
 
   void take(absl::StatusOr<Output> output, Output* into) {
-    if (output.ok())
-      *into = *output;
-    else
-      fail(output.status());
+    if (output.ok()) *into = *output;
+    else fail(output.status());
   }
 
   std::vector<Output> build(std::string_view type, std::vector<OpArg> args, AttrMap attrs, std::string_view name) {

@@ -10,22 +10,19 @@
 
 namespace millrace {
 
-template <std::integral T>
-[[nodiscard]] constexpr std::optional<T> checked_add(T a, T b) {
+template <std::integral T> [[nodiscard]] constexpr std::optional<T> checked_add(T a, T b) {
   T result;
   if (__builtin_add_overflow(a, b, &result)) return std::nullopt;
   return result;
 }
 
-template <std::integral T>
-[[nodiscard]] constexpr std::optional<T> checked_sub(T a, T b) {
+template <std::integral T> [[nodiscard]] constexpr std::optional<T> checked_sub(T a, T b) {
   T result;
   if (__builtin_sub_overflow(a, b, &result)) return std::nullopt;
   return result;
 }
 
-template <std::integral T>
-[[nodiscard]] constexpr std::optional<T> checked_mul(T a, T b) {
+template <std::integral T> [[nodiscard]] constexpr std::optional<T> checked_mul(T a, T b) {
   T result;
   if (__builtin_mul_overflow(a, b, &result)) return std::nullopt;
   return result;
@@ -34,8 +31,7 @@ template <std::integral T>
 // A 64-bit integer that remembers whether any step of the computation overflowed.
 class CheckedInt {
  public:
-  template <std::integral T>
-  constexpr CheckedInt(T value) {  // NOLINT: any integer is one
+  template <std::integral T> constexpr CheckedInt(T value) {  // NOLINT: any integer is one
     valid_ = !__builtin_add_overflow(value, T{0}, &value_);
   }
 

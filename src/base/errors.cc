@@ -51,39 +51,23 @@ namespace errors {
 
 void raise(Code code, const std::string& message, Where where) {
   switch (code) {
-    case Code::kCancelled:
-      throw CancelledError(message, std::move(where));
-    case Code::kInvalidArgument:
-      throw InvalidArgumentError(message, std::move(where));
-    case Code::kDeadlineExceeded:
-      throw DeadlineExceededError(message, std::move(where));
-    case Code::kNotFound:
-      throw NotFoundError(message, std::move(where));
-    case Code::kAlreadyExists:
-      throw AlreadyExistsError(message, std::move(where));
-    case Code::kPermissionDenied:
-      throw PermissionDeniedError(message, std::move(where));
-    case Code::kResourceExhausted:
-      throw ResourceExhaustedError(message, std::move(where));
-    case Code::kFailedPrecondition:
-      throw FailedPreconditionError(message, std::move(where));
-    case Code::kAborted:
-      throw AbortedError(message, std::move(where));
-    case Code::kOutOfRange:
-      throw OutOfRangeError(message, std::move(where));
-    case Code::kUnimplemented:
-      throw UnimplementedError(message, std::move(where));
-    case Code::kInternal:
-      throw InternalError(message, std::move(where));
-    case Code::kUnavailable:
-      throw UnavailableError(message, std::move(where));
-    case Code::kDataLoss:
-      throw DataLossError(message, std::move(where));
-    case Code::kUnauthenticated:
-      throw UnauthenticatedError(message, std::move(where));
+    case Code::kCancelled: throw CancelledError(message, std::move(where));
+    case Code::kInvalidArgument: throw InvalidArgumentError(message, std::move(where));
+    case Code::kDeadlineExceeded: throw DeadlineExceededError(message, std::move(where));
+    case Code::kNotFound: throw NotFoundError(message, std::move(where));
+    case Code::kAlreadyExists: throw AlreadyExistsError(message, std::move(where));
+    case Code::kPermissionDenied: throw PermissionDeniedError(message, std::move(where));
+    case Code::kResourceExhausted: throw ResourceExhaustedError(message, std::move(where));
+    case Code::kFailedPrecondition: throw FailedPreconditionError(message, std::move(where));
+    case Code::kAborted: throw AbortedError(message, std::move(where));
+    case Code::kOutOfRange: throw OutOfRangeError(message, std::move(where));
+    case Code::kUnimplemented: throw UnimplementedError(message, std::move(where));
+    case Code::kInternal: throw InternalError(message, std::move(where));
+    case Code::kUnavailable: throw UnavailableError(message, std::move(where));
+    case Code::kDataLoss: throw DataLossError(message, std::move(where));
+    case Code::kUnauthenticated: throw UnauthenticatedError(message, std::move(where));
     case Code::kOk:
-    case Code::kUnknown:
-      break;
+    case Code::kUnknown: break;
   }
   throw UnknownError(message, std::move(where));
 }

@@ -16,8 +16,7 @@ inline void raise_if_error(const absl::Status& status) {
   if (!status.ok()) [[unlikely]]
     raise(status);
 }
-template <class T>
-T value_or_raise(absl::StatusOr<T> value) {
+template <class T> T value_or_raise(absl::StatusOr<T> value) {
   if (!value.ok()) [[unlikely]]
     raise(value.status());
   return *std::move(value);

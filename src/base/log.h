@@ -24,20 +24,16 @@ void log_line(LogLevel level, std::string_view line);
 using LogSink = std::function<void(LogLevel, std::string_view)>;
 void set_log_sink(LogSink sink);
 
-template <class... Args>
-void log_debug(const Args&... args) {
+template <class... Args> void log_debug(const Args&... args) {
   if (log_enabled(LogLevel::kDebug)) log_line(LogLevel::kDebug, str_cat(args...));
 }
-template <class... Args>
-void log_info(const Args&... args) {
+template <class... Args> void log_info(const Args&... args) {
   if (log_enabled(LogLevel::kInfo)) log_line(LogLevel::kInfo, str_cat(args...));
 }
-template <class... Args>
-void log_warning(const Args&... args) {
+template <class... Args> void log_warning(const Args&... args) {
   if (log_enabled(LogLevel::kWarning)) log_line(LogLevel::kWarning, str_cat(args...));
 }
-template <class... Args>
-void log_error(const Args&... args) {
+template <class... Args> void log_error(const Args&... args) {
   if (log_enabled(LogLevel::kError)) log_line(LogLevel::kError, str_cat(args...));
 }
 

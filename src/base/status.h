@@ -14,10 +14,9 @@
 
 namespace millrace {
 
-#define MR_STATUS_MAKER(name, code)                                \
-  template <class... Args>                                         \
-  [[nodiscard]] absl::Status name(const Args&... args) {           \
-    return absl::Status(absl::StatusCode::code, str_cat(args...)); \
+#define MR_STATUS_MAKER(name, code)                                               \
+  template <class... Args> [[nodiscard]] absl::Status name(const Args&... args) { \
+    return absl::Status(absl::StatusCode::code, str_cat(args...));                \
   }
 MR_STATUS_MAKER(cancelled, kCancelled)
 MR_STATUS_MAKER(unknown_error, kUnknown)

@@ -23,26 +23,19 @@ template <class T>
 concept DescribedByFunction = requires(const T& v) {
   { to_string(v) } -> std::convertible_to<std::string>;
 };
-template <class T>
-decltype(auto) piece(const T& v) {
-  if constexpr (std::is_same_v<T, std::string_view>)
-    return to_absl(v);
-  else if constexpr (Describes<T>)
-    return v.to_string();
-  else if constexpr (DescribedByFunction<T>)
-    return to_string(v);
-  else
-    return (v);
+template <class T> decltype(auto) piece(const T& v) {
+  if constexpr (std::is_same_v<T, std::string_view>) return to_absl(v);
+  else if constexpr (Describes<T>) return v.to_string();
+  else if constexpr (DescribedByFunction<T>) return to_string(v);
+  else return (v);
 }
 }  // namespace strings_internal
 
 // absl::StrCat that also takes std::string_view and anything with a to_string, such as shapes.
-template <class... Args>
-std::string str_cat(const Args&... args) {
+template <class... Args> std::string str_cat(const Args&... args) {
   return absl::StrCat(strings_internal::piece(args)...);
 }
-template <class... Args>
-void str_append(std::string* out, const Args&... args) {
+template <class... Args> void str_append(std::string* out, const Args&... args) {
   absl::StrAppend(out, strings_internal::piece(args)...);
 }
 

@@ -64,18 +64,10 @@ class WireReader {
   }
   void skip() {
     switch (type_) {
-      case WireType::kVarint:
-        read_varint();
-        break;
-      case WireType::kFixed64:
-        fixed64();
-        break;
-      case WireType::kFixed32:
-        fixed32();
-        break;
-      case WireType::kBytes:
-        bytes();
-        break;
+      case WireType::kVarint: read_varint(); break;
+      case WireType::kFixed64: fixed64(); break;
+      case WireType::kFixed32: fixed32(); break;
+      case WireType::kBytes: bytes(); break;
     }
   }
 

@@ -32,8 +32,7 @@ std::string relative_to(const std::string& path, const std::string& directory) {
 }
 
 // Calls change(path) for every path of the state.
-template <class Change>
-void for_each_path(CheckpointState& state, Change change) {
+template <class Change> void for_each_path(CheckpointState& state, Change change) {
   change(state.model_checkpoint_path);
   for (std::string& path : state.all_model_checkpoint_paths) change(path);
 }

@@ -25,8 +25,7 @@ void fill_values(Tensor& tensor, const Values& values, Convert convert) {
   }
 }
 
-template <class T, class Values>
-void fill_complex(Tensor& tensor, const Values& values) {
+template <class T, class Values> void fill_complex(Tensor& tensor, const Values& values) {
   const int pairs = values.size() / 2;
   auto out = tensor.unchecked_mutable<T>();
   for (size_t i = 0; i < out.size() && pairs > 0; ++i) {
@@ -46,56 +45,27 @@ inline Tensor tensor_of(const tensorflow::TensorProto& proto) {
   }
   const auto same = [](const auto& v) { return v; };
   switch (t.dtype()) {
-    case DataType::kFloat:
-      fill_values<float>(t, proto.float_val(), same);
-      break;
-    case DataType::kDouble:
-      fill_values<double>(t, proto.double_val(), same);
-      break;
-    case DataType::kInt32:
-      fill_values<int32_t>(t, proto.int_val(), same);
-      break;
-    case DataType::kInt16:
-      fill_values<int16_t>(t, proto.int_val(), [](int v) { return int16_t(v); });
-      break;
-    case DataType::kInt8:
-      fill_values<int8_t>(t, proto.int_val(), [](int v) { return int8_t(v); });
-      break;
-    case DataType::kUint8:
-      fill_values<uint8_t>(t, proto.int_val(), [](int v) { return uint8_t(v); });
-      break;
-    case DataType::kUint16:
-      fill_values<uint16_t>(t, proto.int_val(), [](int v) { return uint16_t(v); });
-      break;
-    case DataType::kUint32:
-      fill_values<uint32_t>(t, proto.uint32_val(), same);
-      break;
-    case DataType::kUint64:
-      fill_values<uint64_t>(t, proto.uint64_val(), same);
-      break;
-    case DataType::kInt64:
-      fill_values<int64_t>(t, proto.int64_val(), same);
-      break;
-    case DataType::kBool:
-      fill_values<bool>(t, proto.bool_val(), same);
-      break;
-    case DataType::kString:
-      fill_values<std::string>(t, proto.string_val(), same);
-      break;
+    case DataType::kFloat: fill_values<float>(t, proto.float_val(), same); break;
+    case DataType::kDouble: fill_values<double>(t, proto.double_val(), same); break;
+    case DataType::kInt32: fill_values<int32_t>(t, proto.int_val(), same); break;
+    case DataType::kInt16: fill_values<int16_t>(t, proto.int_val(), [](int v) { return int16_t(v); }); break;
+    case DataType::kInt8: fill_values<int8_t>(t, proto.int_val(), [](int v) { return int8_t(v); }); break;
+    case DataType::kUint8: fill_values<uint8_t>(t, proto.int_val(), [](int v) { return uint8_t(v); }); break;
+    case DataType::kUint16: fill_values<uint16_t>(t, proto.int_val(), [](int v) { return uint16_t(v); }); break;
+    case DataType::kUint32: fill_values<uint32_t>(t, proto.uint32_val(), same); break;
+    case DataType::kUint64: fill_values<uint64_t>(t, proto.uint64_val(), same); break;
+    case DataType::kInt64: fill_values<int64_t>(t, proto.int64_val(), same); break;
+    case DataType::kBool: fill_values<bool>(t, proto.bool_val(), same); break;
+    case DataType::kString: fill_values<std::string>(t, proto.string_val(), same); break;
     case DataType::kHalf:
       fill_values<Half>(t, proto.half_val(), [](int v) { return Half::from_bits(uint16_t(v)); });
       break;
     case DataType::kBfloat16:
       fill_values<BFloat16>(t, proto.half_val(), [](int v) { return BFloat16::from_bits(uint16_t(v)); });
       break;
-    case DataType::kComplex64:
-      fill_complex<Complex64>(t, proto.scomplex_val());
-      break;
-    case DataType::kComplex128:
-      fill_complex<Complex128>(t, proto.dcomplex_val());
-      break;
-    default:
-      break;
+    case DataType::kComplex64: fill_complex<Complex64>(t, proto.scomplex_val()); break;
+    case DataType::kComplex128: fill_complex<Complex128>(t, proto.dcomplex_val()); break;
+    default: break;
   }
   return t;
 }

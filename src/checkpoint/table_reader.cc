@@ -83,8 +83,7 @@ class BlockReader {
 };
 
 // Calls visit(key, value) for the entries of a block in their order.
-template <class Visit>
-absl::Status for_each_entry(std::string_view block, const std::string& source, Visit visit) {
+template <class Visit> absl::Status for_each_entry(std::string_view block, const std::string& source, Visit visit) {
   // At the end: the offsets of the entries with whole keys, and their number. Read front to back, only their size
   // matters.
   if (block.size() < 4) return data_loss(source, ": bad block: shorter than its trailer");

@@ -14,8 +14,7 @@ bool parse_number(std::string_view text, int64_t* value) {
 }
 
 // Calls `part` with each piece between separators until it returns false.
-template <class Part>
-bool for_each_part(std::string_view text, char separator, Part part) {
+template <class Part> bool for_each_part(std::string_view text, char separator, Part part) {
   while (true) {
     const size_t at = text.find(separator);
     if (!part(text.substr(0, at))) return false;

@@ -16,15 +16,9 @@ struct Counts {
   int passed = 0, failed = 0, skipped = 0;
   void add(CaseResult::Outcome outcome) {
     switch (outcome) {
-      case CaseResult::Outcome::kPassed:
-        ++passed;
-        break;
-      case CaseResult::Outcome::kFailed:
-        ++failed;
-        break;
-      case CaseResult::Outcome::kSkipped:
-        ++skipped;
-        break;
+      case CaseResult::Outcome::kPassed: ++passed; break;
+      case CaseResult::Outcome::kFailed: ++failed; break;
+      case CaseResult::Outcome::kSkipped: ++skipped; break;
     }
   }
 };

@@ -94,8 +94,7 @@ std::string_view without_trailing_nuls(std::string_view text) {
   return text.substr(0, text.find_last_not_of('\0') + 1);
 }
 
-template <class T>
-absl::Status compare_as(const Tensor& got, const Tensor& expected, double rtol, double atol) {
+template <class T> absl::Status compare_as(const Tensor& got, const Tensor& expected, double rtol, double atol) {
   const auto a = got.unchecked<T>(), b = expected.unchecked<T>();
   for (size_t i = 0; i < a.size(); ++i) {
     bool same;
@@ -135,18 +134,31 @@ absl::Status compare_tensors(const Tensor& got, const Tensor& expected, double r
   if (!(got.shape() == expected.shape()))
     return invalid_argument("has shape ", got.shape(), ", expected ", expected.shape());
   switch (got.dtype()) {
-#define MR_CASE(T)  \
-  case dtype_of<T>: \
-    return compare_as<T>(got, expected, rtol, atol);
+#define MR_CASE(T) \
+  case dtype_of<T>: return compare_as<T>(got, expected, rtol, atol);
     MR_CASE(float)
     MR_CASE(double)
     MR_CASE(int8_t)
     MR_CASE(int16_t)
-    MR_CASE(int32_t) MR_CASE(int64_t) MR_CASE(uint8_t) MR_CASE(uint16_t) MR_CASE(uint32_t) MR_CASE(uint64_t)
-        MR_CASE(bool) MR_CASE(std::string) MR_CASE(Complex64) MR_CASE(Complex128) MR_CASE(Half) MR_CASE(BFloat16)
-            MR_CASE(Qint8) MR_CASE(Quint8) MR_CASE(Qint16) MR_CASE(Quint16) MR_CASE(Qint32)
+    MR_CASE(int32_t)
+    MR_CASE(int64_t)
+    MR_CASE(uint8_t)
+    MR_CASE(uint16_t)
+    MR_CASE(uint32_t)
+    MR_CASE(uint64_t)
+    MR_CASE(bool)
+    MR_CASE(std::string)
+    MR_CASE(Complex64)
+    MR_CASE(Complex128)
+    MR_CASE(Half)
+    MR_CASE(BFloat16)
+    MR_CASE(Qint8)
+    MR_CASE(Quint8)
+    MR_CASE(Qint16)
+    MR_CASE(Quint16)
+    MR_CASE(Qint32)
 #undef MR_CASE
-                default : return invalid_argument("tensors of ", dtype_name(got.dtype()), " cannot be compared");
+    default: return invalid_argument("tensors of ", dtype_name(got.dtype()), " cannot be compared");
   }
 }
 

@@ -18,11 +18,9 @@ namespace {
 using Records = std::shared_ptr<const std::vector<GoldenRecord>>;
 
 // Loads or opens something once, for all cases of a file.
-template <class T>
-class Once {
+template <class T> class Once {
  public:
-  template <class Make>
-  absl::StatusOr<T*> get(Make make) {
+  template <class Make> absl::StatusOr<T*> get(Make make) {
     if (!made_) made_.emplace(make());
     if (!made_->ok()) return made_->status();
     return (*made_)->get();

@@ -11,12 +11,9 @@ namespace millrace {
 
 std::string to_string(GraphFileKind kind) {
   switch (kind) {
-    case GraphFileKind::kGraphDef:
-      return "GraphDef";
-    case GraphFileKind::kMetaGraphDef:
-      return "MetaGraphDef";
-    case GraphFileKind::kSavedModel:
-      return "SavedModel";
+    case GraphFileKind::kGraphDef: return "GraphDef";
+    case GraphFileKind::kMetaGraphDef: return "MetaGraphDef";
+    case GraphFileKind::kSavedModel: return "SavedModel";
   }
   return "graph";
 }
@@ -86,8 +83,7 @@ OuterFields outer_fields(const std::string& bytes) {
       case 5:
         if (!in.Skip(4)) return fields;
         break;
-      default:
-        return fields;
+      default: return fields;
     }
   }
   return fields;

@@ -19,25 +19,18 @@ struct Tag {
 
 std::string kind_of(const tensorflow::Summary::Value& value) {
   switch (value.value_case()) {
-    case tensorflow::Summary::Value::kSimpleValue:
-      return "scalar";
-    case tensorflow::Summary::Value::kImage:
-      return "image";
-    case tensorflow::Summary::Value::kHisto:
-      return "histogram";
-    case tensorflow::Summary::Value::kAudio:
-      return "audio";
-    case tensorflow::Summary::Value::kTensor:
-      return "tensor";
-    default:
-      return "other";
+    case tensorflow::Summary::Value::kSimpleValue: return "scalar";
+    case tensorflow::Summary::Value::kImage: return "image";
+    case tensorflow::Summary::Value::kHisto: return "histogram";
+    case tensorflow::Summary::Value::kAudio: return "audio";
+    case tensorflow::Summary::Value::kTensor: return "tensor";
+    default: return "other";
   }
 }
 
 std::string short_value(const tensorflow::Summary::Value& value) {
   switch (value.value_case()) {
-    case tensorflow::Summary::Value::kSimpleValue:
-      return number_json(static_cast<double>(value.simple_value()));
+    case tensorflow::Summary::Value::kSimpleValue: return number_json(static_cast<double>(value.simple_value()));
     case tensorflow::Summary::Value::kHisto:
       return str_cat("{\"min\": ", number_json(value.histo().min()), ", \"max\": ", number_json(value.histo().max()),
                      ", \"num\": ", number_json(value.histo().num()), ", \"sum\": ", number_json(value.histo().sum()),
@@ -48,8 +41,7 @@ std::string short_value(const tensorflow::Summary::Value& value) {
       const absl::StatusOr<Tensor> tensor = from_proto(value.tensor());
       return tensor.ok() && tensor->num_elements() <= 16 ? tensor_json(*tensor) : "";
     }
-    default:
-      return "";
+    default: return "";
   }
 }
 
@@ -62,26 +54,15 @@ class Contents {
     last_time_ = std::max(last_time_, event.wall_time());
     last_step_ = std::max(last_step_, event.step());
     switch (event.what_case()) {
-      case tensorflow::Event::kFileVersion:
-        version_ = event.file_version();
-        break;
-      case tensorflow::Event::kGraphDef:
-        has_graph_ = true;
-        break;
-      case tensorflow::Event::kMetaGraphDef:
-        has_meta_graph_ = true;
-        break;
-      case tensorflow::Event::kSessionLog:
-        ++session_logs_;
-        break;
-      case tensorflow::Event::kTaggedRunMetadata:
-        run_metadata_.insert(event.tagged_run_metadata().tag());
-        break;
+      case tensorflow::Event::kFileVersion: version_ = event.file_version(); break;
+      case tensorflow::Event::kGraphDef: has_graph_ = true; break;
+      case tensorflow::Event::kMetaGraphDef: has_meta_graph_ = true; break;
+      case tensorflow::Event::kSessionLog: ++session_logs_; break;
+      case tensorflow::Event::kTaggedRunMetadata: run_metadata_.insert(event.tagged_run_metadata().tag()); break;
       case tensorflow::Event::kSummary:
         for (const auto& value : event.summary().value()) add(value, event.step());
         break;
-      default:
-        break;
+      default: break;
     }
   }
 

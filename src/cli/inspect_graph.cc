@@ -82,9 +82,7 @@ Json collections_json(const tensorflow::MetaGraphDef& meta) {
       case tensorflow::CollectionDef::kAnyList:
         sorted[key] = {{"kind", "message"}, {"count", def.any_list().value_size()}};
         break;
-      case tensorflow::CollectionDef::KIND_NOT_SET:
-        sorted[key] = {{"kind", "nothing"}, {"count", 0}};
-        break;
+      case tensorflow::CollectionDef::KIND_NOT_SET: sorted[key] = {{"kind", "nothing"}, {"count", 0}}; break;
     }
   }
   Json out = Json::object();

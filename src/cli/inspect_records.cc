@@ -49,14 +49,10 @@ class Contents {
  private:
   static std::pair<std::string, int> kind_and_size(const tensorflow::Feature& feature) {
     switch (feature.kind_case()) {
-      case tensorflow::Feature::kBytesList:
-        return {"bytes", feature.bytes_list().value_size()};
-      case tensorflow::Feature::kFloatList:
-        return {"float", feature.float_list().value_size()};
-      case tensorflow::Feature::kInt64List:
-        return {"int64", feature.int64_list().value_size()};
-      default:
-        return {"nothing", 0};
+      case tensorflow::Feature::kBytesList: return {"bytes", feature.bytes_list().value_size()};
+      case tensorflow::Feature::kFloatList: return {"float", feature.float_list().value_size()};
+      case tensorflow::Feature::kInt64List: return {"int64", feature.int64_list().value_size()};
+      default: return {"nothing", 0};
     }
   }
 

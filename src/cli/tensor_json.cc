@@ -23,8 +23,7 @@ std::string string_json(const std::string& text) {
 
 namespace {
 
-template <class T>
-std::string element_json(const T& value) {
+template <class T> std::string element_json(const T& value) {
   if constexpr (std::is_same_v<T, std::string>) {
     return string_json(value);
   } else if constexpr (std::is_same_v<T, bool>) {
@@ -56,8 +55,7 @@ std::string empty_json(const Tensor& tensor) {
 }
 
 // Iterative, so that 254 dimensions cost no stack: brackets open and close where a dimension begins and ends.
-template <class T>
-std::string nested_json(const Tensor& tensor) {
+template <class T> std::string nested_json(const Tensor& tensor) {
   const auto values = tensor.unchecked<T>();
   const int rank = tensor.rank();
   std::string out;
@@ -82,18 +80,31 @@ std::string nested_json(const Tensor& tensor) {
 
 std::string tensor_json(const Tensor& tensor) {
   switch (tensor.dtype()) {
-#define MR_CASE(T)  \
-  case dtype_of<T>: \
-    return nested_json<T>(tensor);
+#define MR_CASE(T) \
+  case dtype_of<T>: return nested_json<T>(tensor);
     MR_CASE(float)
     MR_CASE(double)
     MR_CASE(int8_t)
     MR_CASE(int16_t)
-    MR_CASE(int32_t) MR_CASE(int64_t) MR_CASE(uint8_t) MR_CASE(uint16_t) MR_CASE(uint32_t) MR_CASE(uint64_t)
-        MR_CASE(bool) MR_CASE(std::string) MR_CASE(Complex64) MR_CASE(Complex128) MR_CASE(Half) MR_CASE(BFloat16)
-            MR_CASE(Qint8) MR_CASE(Quint8) MR_CASE(Qint16) MR_CASE(Quint16) MR_CASE(Qint32)
+    MR_CASE(int32_t)
+    MR_CASE(int64_t)
+    MR_CASE(uint8_t)
+    MR_CASE(uint16_t)
+    MR_CASE(uint32_t)
+    MR_CASE(uint64_t)
+    MR_CASE(bool)
+    MR_CASE(std::string)
+    MR_CASE(Complex64)
+    MR_CASE(Complex128)
+    MR_CASE(Half)
+    MR_CASE(BFloat16)
+    MR_CASE(Qint8)
+    MR_CASE(Quint8)
+    MR_CASE(Qint16)
+    MR_CASE(Quint16)
+    MR_CASE(Qint32)
 #undef MR_CASE
-                default : return string_json("<" + dtype_name(tensor.dtype()) + ">");
+    default: return string_json("<" + dtype_name(tensor.dtype()) + ">");
   }
 }
 

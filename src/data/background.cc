@@ -107,10 +107,8 @@ class PrefetchIterator final : public DatasetIterator {
       Result result;
       result.status = input_->get_next(ctx, &result.element, &result.end);
       std::lock_guard lock(mutex_);
-      if (result.status.ok() && result.end)
-        ended_ = true;
-      else
-        buffer_.push_back(std::move(result));
+      if (result.status.ok() && result.end) ended_ = true;
+      else buffer_.push_back(std::move(result));
       if (waiting_) filled_.notify_all();
     }
   }
@@ -280,10 +278,8 @@ class ParallelMapIterator final : public DatasetIterator {
       Result result;
       absl::StatusOr<Element> mapped =
           call_map_function(*function_, options_, std::move(element), &scope_, &result.end);
-      if (mapped.ok())
-        result.element = *std::move(mapped);
-      else
-        result.status = mapped.status();
+      if (mapped.ok()) result.element = *std::move(mapped);
+      else result.status = mapped.status();
       lock.lock();
       --running_;
       finish(*call, std::move(result));

@@ -99,8 +99,7 @@ absl::Status fill(Tensor& tensor, const Tensor& value) {
       std::fill(out.begin(), out.end(), value.unchecked<Variant>()[0]);
       return absl::OkStatus();
     }
-    default:
-      break;
+    default: break;
   }
   if (!is_pod(tensor.dtype()))
     return unimplemented("padded_batch of dtype ", dtype_name(tensor.dtype()), " is not supported.");
@@ -332,10 +331,8 @@ class WindowDataset final : public Dataset, public std::enable_shared_from_this<
       Element element;
       bool end = false;
       MR_RETURN_IF_ERROR(input_->get_next(ctx, &element, &end));
-      if (end)
-        input_.reset();
-      else if (keep)
-        buffer_.push_back(std::move(element));
+      if (end) input_.reset();
+      else if (keep) buffer_.push_back(std::move(element));
       return absl::OkStatus();
     }
     absl::Status emit(const std::vector<Element>& window, Element* element) {

@@ -133,17 +133,14 @@ absl::Status convert_csv_field(std::string& field, const CsvFormat& format, cons
       return convert.operator()<int32_t>([](auto s, int32_t* v) { return absl::SimpleAtoi(s, v); });
     case DataType::kInt64:
       return convert.operator()<int64_t>([](auto s, int64_t* v) { return absl::SimpleAtoi(s, v); });
-    case DataType::kFloat:
-      return convert.operator()<float>([](auto s, float* v) { return absl::SimpleAtof(s, v); });
-    case DataType::kDouble:
-      return convert.operator()<double>([](auto s, double* v) { return absl::SimpleAtod(s, v); });
+    case DataType::kFloat: return convert.operator()<float>([](auto s, float* v) { return absl::SimpleAtof(s, v); });
+    case DataType::kDouble: return convert.operator()<double>([](auto s, double* v) { return absl::SimpleAtod(s, v); });
     case DataType::kString:
       return convert.operator()<std::string>([&](auto, std::string* v) {
         *v = std::move(field);
         return true;
       });
-    default:
-      return unimplemented("csv: data type ", dtype_name(out.dtype()), " not supported in field ", f);
+    default: return unimplemented("csv: data type ", dtype_name(out.dtype()), " not supported in field ", f);
   }
 }
 

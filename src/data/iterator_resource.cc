@@ -93,10 +93,8 @@ IteratorResource::~IteratorResource() {
     core_->work.notify_all();
   }
   if (!core_->thread.joinable()) return;
-  if (core_->thread.get_id() == std::this_thread::get_id())
-    core_->thread.detach();  // it holds the core itself
-  else
-    core_->thread.join();
+  if (core_->thread.get_id() == std::this_thread::get_id()) core_->thread.detach();  // it holds the core itself
+  else core_->thread.join();
 }
 
 const ElementSpec& IteratorResource::spec() const { return core_->spec; }

@@ -37,10 +37,8 @@ std::vector<Ints> take(DatasetIterator& it, size_t limit = 100, absl::Status* er
     bool end = false;
     const absl::Status status = it.get_next(ctx, &element, &end);
     if (!status.ok()) {
-      if (error)
-        *error = status;
-      else
-        ADD_FAILURE() << status;
+      if (error) *error = status;
+      else ADD_FAILURE() << status;
       break;
     }
     if (end) break;
@@ -64,8 +62,7 @@ std::vector<Ints> elements(const DatasetPtr& dataset, size_t limit = 100) {
   return take(*dataset->iterate().value(), limit);
 }
 Ints values(const DatasetPtr& dataset, size_t limit = 100) { return flat(elements(dataset, limit)); }
-template <class T>
-Ints values(const absl::StatusOr<T>& dataset) {
+template <class T> Ints values(const absl::StatusOr<T>& dataset) {
   EXPECT_TRUE(dataset.ok()) << dataset.status();
   return dataset.ok() ? values(*dataset) : Ints{};
 }
@@ -354,10 +351,8 @@ class Files : public testing::Test {
       bool end = false;
       const absl::Status status = it->get_next(ctx, &element, &end);
       if (!status.ok()) {
-        if (error)
-          *error = status;
-        else
-          ADD_FAILURE() << status;
+        if (error) *error = status;
+        else ADD_FAILURE() << status;
         return out;
       }
       if (end) return out;
@@ -411,10 +406,8 @@ TEST(IteratorResource, serves_requests) {
     absl::StatusOr<int64_t> result = -1;
     iterator.get_next(&scope, [&](absl::Status status, Element element, bool end) {
       std::lock_guard lock(mutex);
-      if (!status.ok())
-        result = status;
-      else if (!end)
-        result = element[0].scalar<int64_t>();
+      if (!status.ok()) result = status;
+      else if (!end) result = element[0].scalar<int64_t>();
       done = true;
       changed.notify_all();
     });

@@ -5,35 +5,25 @@
 namespace millrace {
 namespace {
 
-template <class T>
-void copy_or_move(Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count) {
+template <class T> void copy_or_move(Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count) {
   const std::span<T> in =
       from.unchecked_mutable<T>().subspan(static_cast<size_t>(from_begin), static_cast<size_t>(count));
   const std::span<T> out = to.unchecked_mutable<T>().subspan(static_cast<size_t>(to_begin), static_cast<size_t>(count));
-  if (from.owns_buffer_alone())
-    std::move(in.begin(), in.end(), out.begin());
-  else
-    std::copy(in.begin(), in.end(), out.begin());
+  if (from.owns_buffer_alone()) std::move(in.begin(), in.end(), out.begin());
+  else std::copy(in.begin(), in.end(), out.begin());
 }
 
-template <class T>
-absl::StatusOr<Tensor> number_as(int64_t value) {
-  return make_scalar(static_cast<T>(value));
-}
+template <class T> absl::StatusOr<Tensor> number_as(int64_t value) { return make_scalar(static_cast<T>(value)); }
 
 }  // namespace
 
 void copy_elements(Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count) {
   if (count == 0) return;
   switch (from.dtype()) {
-    case DataType::kString:
-      return copy_or_move<std::string>(from, from_begin, to, to_begin, count);
-    case DataType::kVariant:
-      return copy_or_move<Variant>(from, from_begin, to, to_begin, count);
-    case DataType::kResource:
-      return copy_or_move<ResourceHandle>(from, from_begin, to, to_begin, count);
-    default:
-      break;
+    case DataType::kString: return copy_or_move<std::string>(from, from_begin, to, to_begin, count);
+    case DataType::kVariant: return copy_or_move<Variant>(from, from_begin, to, to_begin, count);
+    case DataType::kResource: return copy_or_move<ResourceHandle>(from, from_begin, to, to_begin, count);
+    default: break;
   }
   const size_t size = dtype_size(from.dtype());
   std::memcpy(static_cast<char*>(to.raw_mutable_data()) + static_cast<size_t>(to_begin) * size,
@@ -75,32 +65,19 @@ absl::StatusOr<Element> stack_rows(std::vector<Element>& elements) {
 
 absl::StatusOr<Tensor> integer_as(DataType dtype, int64_t value) {
   switch (dtype) {
-    case DataType::kInt64:
-      return make_scalar(value);
-    case DataType::kInt32:
-      return number_as<int32_t>(value);
-    case DataType::kInt16:
-      return number_as<int16_t>(value);
-    case DataType::kInt8:
-      return number_as<int8_t>(value);
-    case DataType::kUint64:
-      return number_as<uint64_t>(value);
-    case DataType::kUint32:
-      return number_as<uint32_t>(value);
-    case DataType::kUint16:
-      return number_as<uint16_t>(value);
-    case DataType::kUint8:
-      return number_as<uint8_t>(value);
-    case DataType::kFloat:
-      return number_as<float>(value);
-    case DataType::kDouble:
-      return number_as<double>(value);
-    case DataType::kHalf:
-      return make_scalar(Half(static_cast<float>(value)));
-    case DataType::kBfloat16:
-      return make_scalar(BFloat16(static_cast<float>(value)));
-    default:
-      return unimplemented("A range of dtype ", dtype_name(dtype), " is not supported.");
+    case DataType::kInt64: return make_scalar(value);
+    case DataType::kInt32: return number_as<int32_t>(value);
+    case DataType::kInt16: return number_as<int16_t>(value);
+    case DataType::kInt8: return number_as<int8_t>(value);
+    case DataType::kUint64: return number_as<uint64_t>(value);
+    case DataType::kUint32: return number_as<uint32_t>(value);
+    case DataType::kUint16: return number_as<uint16_t>(value);
+    case DataType::kUint8: return number_as<uint8_t>(value);
+    case DataType::kFloat: return number_as<float>(value);
+    case DataType::kDouble: return number_as<double>(value);
+    case DataType::kHalf: return make_scalar(Half(static_cast<float>(value)));
+    case DataType::kBfloat16: return make_scalar(BFloat16(static_cast<float>(value)));
+    default: return unimplemented("A range of dtype ", dtype_name(dtype), " is not supported.");
   }
 }
 

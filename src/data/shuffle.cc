@@ -76,10 +76,8 @@ class ShuffleDataset::Iterator final : public UnaryIterator {
       Element element;
       bool end = false;
       MR_RETURN_IF_ERROR(input_->get_next(ctx, &element, &end));
-      if (end)
-        input_.reset();
-      else
-        add(std::move(element));
+      if (end) input_.reset();
+      else add(std::move(element));
     }
     return absl::OkStatus();
   }

@@ -9,8 +9,7 @@ namespace millrace {
 namespace {
 
 // A dataset of one input whose iterator is It(dataset, input iterator).
-template <class It>
-class UnaryDataset : public Dataset, public std::enable_shared_from_this<UnaryDataset<It>> {
+template <class It> class UnaryDataset : public Dataset, public std::enable_shared_from_this<UnaryDataset<It>> {
  public:
   UnaryDataset(std::string_view name, DatasetPtr input, typename It::Options options)
       : Dataset(input->spec(), {input.get()}), name_(name), input_(std::move(input)), options_(std::move(options)) {}

@@ -35,8 +35,7 @@ std::optional<Ints> ints_of(const Tensor* tensor) {
       const auto v = tensor->unchecked<bool>();
       return Ints(v.begin(), v.end());
     }
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
 }
 
@@ -81,8 +80,7 @@ int64_t int_attr(const Node& node, std::string_view name) {
 
 using Binary = std::optional<int64_t> (*)(int64_t, int64_t);
 
-template <class F>
-std::optional<int64_t> checked(F f, int64_t a, int64_t b) {
+template <class F> std::optional<int64_t> checked(F f, int64_t a, int64_t b) {
   int64_t r;
   return f(a, b, &r) ? std::nullopt : std::optional<int64_t>(r);
 }
@@ -163,8 +161,7 @@ std::optional<Ints> fold_joined(const Node& node, int first, int count) {
 }
 
 // x[begin:end:stride] or x[i] of a vector; nothing for other forms.
-template <class T>
-std::optional<std::vector<T>> strided(const Node& node, const std::vector<T>& x) {
+template <class T> std::optional<std::vector<T>> strided(const Node& node, const std::vector<T>& x) {
   const auto begin = input_ints(node, 1), end = input_ints(node, 2), stride = input_ints(node, 3);
   if (!begin || !stride || begin->size() != 1 || stride->size() != 1) return std::nullopt;
   if (int_attr(node, "ellipsis_mask") != 0 || int_attr(node, "new_axis_mask") != 0) return std::nullopt;

@@ -306,10 +306,8 @@ class ArgNames {
     std::string name;
     for (const char c : from) {
       const auto u = static_cast<unsigned char>(c);
-      if (absl::ascii_isalnum(u))
-        name += absl::ascii_tolower(u);
-      else if (!name.empty())
-        name += '_';
+      if (absl::ascii_isalnum(u)) name += absl::ascii_tolower(u);
+      else if (!name.empty()) name += '_';
     }
     name.erase(0, std::find_if(name.begin(), name.end(), [](char c) {
                     return absl::ascii_isalpha(static_cast<unsigned char>(c));

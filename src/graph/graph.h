@@ -115,8 +115,7 @@ class GraphImpl : public std::enable_shared_from_this<GraphImpl> {
       const Output& output);  // the output itself if of this graph, else captured or InvalidArgument
 
   // What parts of the API keep with a graph (variable stores, layer counters), by C++ type; made on first use.
-  template <class T>
-  T& attachment() {
+  template <class T> T& attachment() {
     std::shared_ptr<void>& slot = attachments_[&typeid(T)];
     if (!slot) slot = std::make_shared<T>();
     return *static_cast<T*>(slot.get());

@@ -196,10 +196,8 @@ class Importer {
       if (!c.starts_with("loc:@")) continue;
       const std::string name = c.substr(5);
       const auto other = renamed_.find(name);
-      if (other != renamed_.end())
-        c = "loc:@" + other->second;
-      else if (!options_.prefix.empty() && by_name_.contains(name))
-        c = str_cat("loc:@", options_.prefix, "/", name);
+      if (other != renamed_.end()) c = "loc:@" + other->second;
+      else if (!options_.prefix.empty() && by_name_.contains(name)) c = str_cat("loc:@", options_.prefix, "/", name);
     }
     it->second = AttrValue(std::move(renamed));
   }

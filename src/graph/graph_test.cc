@@ -15,10 +15,7 @@ namespace {
 using testing::HasSubstr;
 
 std::string message(const absl::Status& status) { return std::string(status.message()); }
-template <class T>
-std::string message(const absl::StatusOr<T>& value) {
-  return message(value.status());
-}
+template <class T> std::string message(const absl::StatusOr<T>& value) { return message(value.status()); }
 
 class GraphTest : public testing::Test {
  protected:

@@ -14,41 +14,31 @@ namespace {
 // As Python's messages call it.
 std::string python_name(DataType dtype) {
   switch (dtype) {
-    case DataType::kHalf:
-      return "float16";
-    case DataType::kFloat:
-      return "float32";
-    case DataType::kDouble:
-      return "float64";
-    default:
-      return dtype_name(dtype);
+    case DataType::kHalf: return "float16";
+    case DataType::kFloat: return "float32";
+    case DataType::kDouble: return "float64";
+    default: return dtype_name(dtype);
   }
 }
 
 // ---- literals
 
-template <class From, class To>
-bool fits(From value) {
+template <class From, class To> bool fits(From value) {
   if constexpr (std::is_integral_v<From> && std::is_integral_v<To>) return std::in_range<To>(value);
   return true;
 }
 
-template <class From, class To>
-absl::StatusOr<Tensor> cast_elements(const Tensor& literal) {
+template <class From, class To> absl::StatusOr<Tensor> cast_elements(const Tensor& literal) {
   MR_ASSIGN_OR_RETURN(Tensor out, make_tensor(dtype_of<To>, literal.shape()));
   const auto from = literal.unchecked<From>();
   const auto to = out.unchecked_mutable<To>();
   for (size_t i = 0; i < from.size(); ++i) {
     if (!fits<From, To>(from[i]))
       return invalid_argument("Python int ", from[i], " too large to convert to ", python_name(dtype_of<To>));
-    if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>)
-      to[i] = To(static_cast<float>(from[i]));
-    else if constexpr (std::is_same_v<To, Complex64>)
-      to[i] = Complex64(static_cast<float>(from[i]), 0);
-    else if constexpr (std::is_same_v<To, Complex128>)
-      to[i] = Complex128(static_cast<double>(from[i]), 0);
-    else
-      to[i] = static_cast<To>(from[i]);
+    if constexpr (std::is_same_v<To, Half> || std::is_same_v<To, BFloat16>) to[i] = To(static_cast<float>(from[i]));
+    else if constexpr (std::is_same_v<To, Complex64>) to[i] = Complex64(static_cast<float>(from[i]), 0);
+    else if constexpr (std::is_same_v<To, Complex128>) to[i] = Complex128(static_cast<double>(from[i]), 0);
+    else to[i] = static_cast<To>(from[i]);
   }
   return out;
 }
@@ -58,44 +48,27 @@ absl::Status no_conversion(const Tensor& literal, DataType dtype) {
                           python_name(literal.dtype()), "'.");
 }
 
-template <class From>
-absl::StatusOr<Tensor> cast_number(const Tensor& literal, DataType dtype) {
+template <class From> absl::StatusOr<Tensor> cast_number(const Tensor& literal, DataType dtype) {
   switch (dtype) {
-    case DataType::kFloat:
-      return cast_elements<From, float>(literal);
-    case DataType::kDouble:
-      return cast_elements<From, double>(literal);
-    case DataType::kHalf:
-      return cast_elements<From, Half>(literal);
-    case DataType::kBfloat16:
-      return cast_elements<From, BFloat16>(literal);
-    case DataType::kComplex64:
-      return cast_elements<From, Complex64>(literal);
-    case DataType::kComplex128:
-      return cast_elements<From, Complex128>(literal);
-    default:
-      break;
+    case DataType::kFloat: return cast_elements<From, float>(literal);
+    case DataType::kDouble: return cast_elements<From, double>(literal);
+    case DataType::kHalf: return cast_elements<From, Half>(literal);
+    case DataType::kBfloat16: return cast_elements<From, BFloat16>(literal);
+    case DataType::kComplex64: return cast_elements<From, Complex64>(literal);
+    case DataType::kComplex128: return cast_elements<From, Complex128>(literal);
+    default: break;
   }
   if constexpr (std::is_integral_v<From>) {
     switch (dtype) {
-      case DataType::kInt8:
-        return cast_elements<From, int8_t>(literal);
-      case DataType::kInt16:
-        return cast_elements<From, int16_t>(literal);
-      case DataType::kInt32:
-        return cast_elements<From, int32_t>(literal);
-      case DataType::kInt64:
-        return cast_elements<From, int64_t>(literal);
-      case DataType::kUint8:
-        return cast_elements<From, uint8_t>(literal);
-      case DataType::kUint16:
-        return cast_elements<From, uint16_t>(literal);
-      case DataType::kUint32:
-        return cast_elements<From, uint32_t>(literal);
-      case DataType::kUint64:
-        return cast_elements<From, uint64_t>(literal);
-      default:
-        break;
+      case DataType::kInt8: return cast_elements<From, int8_t>(literal);
+      case DataType::kInt16: return cast_elements<From, int16_t>(literal);
+      case DataType::kInt32: return cast_elements<From, int32_t>(literal);
+      case DataType::kInt64: return cast_elements<From, int64_t>(literal);
+      case DataType::kUint8: return cast_elements<From, uint8_t>(literal);
+      case DataType::kUint16: return cast_elements<From, uint16_t>(literal);
+      case DataType::kUint32: return cast_elements<From, uint32_t>(literal);
+      case DataType::kUint64: return cast_elements<From, uint64_t>(literal);
+      default: break;
     }
   }
   return no_conversion(literal, dtype);
@@ -293,28 +266,17 @@ absl::StatusOr<std::string> final_name(GraphImpl& graph, std::string_view name) 
 absl::StatusOr<Tensor> cast_literal(const Tensor& literal, DataType dtype) {
   if (dtype == DataType::kInvalid || literal.dtype() == dtype) return literal;
   switch (literal.dtype()) {
-    case DataType::kInt32:
-      return cast_number<int32_t>(literal, dtype);
-    case DataType::kInt64:
-      return cast_number<int64_t>(literal, dtype);
-    case DataType::kFloat:
-      return cast_number<float>(literal, dtype);
-    case DataType::kDouble:
-      return cast_number<double>(literal, dtype);
-    case DataType::kUint8:
-      return cast_number<uint8_t>(literal, dtype);
-    case DataType::kInt8:
-      return cast_number<int8_t>(literal, dtype);
-    case DataType::kInt16:
-      return cast_number<int16_t>(literal, dtype);
-    case DataType::kUint16:
-      return cast_number<uint16_t>(literal, dtype);
-    case DataType::kUint32:
-      return cast_number<uint32_t>(literal, dtype);
-    case DataType::kUint64:
-      return cast_number<uint64_t>(literal, dtype);
-    default:
-      return no_conversion(literal, dtype);
+    case DataType::kInt32: return cast_number<int32_t>(literal, dtype);
+    case DataType::kInt64: return cast_number<int64_t>(literal, dtype);
+    case DataType::kFloat: return cast_number<float>(literal, dtype);
+    case DataType::kDouble: return cast_number<double>(literal, dtype);
+    case DataType::kUint8: return cast_number<uint8_t>(literal, dtype);
+    case DataType::kInt8: return cast_number<int8_t>(literal, dtype);
+    case DataType::kInt16: return cast_number<int16_t>(literal, dtype);
+    case DataType::kUint16: return cast_number<uint16_t>(literal, dtype);
+    case DataType::kUint32: return cast_number<uint32_t>(literal, dtype);
+    case DataType::kUint64: return cast_number<uint64_t>(literal, dtype);
+    default: return no_conversion(literal, dtype);
   }
 }
 

@@ -19,11 +19,9 @@ namespace pb = tensorflow;
 // ---- tensors
 
 // Element k of a typed field as a T, and the reverse. One specialization per kind of field.
-template <class T>
-struct Field;
+template <class T> struct Field;
 #define MR_FIELD(T, field, to_element, to_value)                                  \
-  template <>                                                                     \
-  struct Field<T> {                                                               \
+  template <> struct Field<T> {                                                   \
     static int size(const pb::TensorProto& p) { return p.field##_size(); }        \
     static T get(const pb::TensorProto& p, int k) {                               \
       const auto v = p.field(k);                                                  \
@@ -51,24 +49,21 @@ MR_FIELD(Quint16, int_val, Quint16{static_cast<uint16_t>(v)}, v.value)
 MR_FIELD(Qint32, int_val, Qint32{v}, v.value)
 MR_FIELD(std::string, string_val, v, v)
 #undef MR_FIELD
-template <>
-struct Field<Complex64> {
+template <> struct Field<Complex64> {
   static int size(const pb::TensorProto& p) { return p.scomplex_val_size() / 2; }
   static Complex64 get(const pb::TensorProto& p, int k) { return {p.scomplex_val(2 * k), p.scomplex_val(2 * k + 1)}; }
   static void add(const Complex64& v, pb::TensorProto* p) {
     p->add_scomplex_val(v.real()), p->add_scomplex_val(v.imag());
   }
 };
-template <>
-struct Field<Complex128> {
+template <> struct Field<Complex128> {
   static int size(const pb::TensorProto& p) { return p.dcomplex_val_size() / 2; }
   static Complex128 get(const pb::TensorProto& p, int k) { return {p.dcomplex_val(2 * k), p.dcomplex_val(2 * k + 1)}; }
   static void add(const Complex128& v, pb::TensorProto* p) {
     p->add_dcomplex_val(v.real()), p->add_dcomplex_val(v.imag());
   }
 };
-template <>
-struct Field<ResourceHandle> {
+template <> struct Field<ResourceHandle> {
   static int size(const pb::TensorProto& p) { return p.resource_handle_val_size(); }
   static ResourceHandle get(const pb::TensorProto& p, int k) {
     const pb::ResourceHandleProto& v = p.resource_handle_val(k);
@@ -91,25 +86,38 @@ struct Field<ResourceHandle> {
 };
 
 // Calls f.operator()<T>() for the element type; InvalidArgument for types without a wire form.
-template <class F>
-absl::Status for_dtype(DataType dtype, F f) {
+template <class F> absl::Status for_dtype(DataType dtype, F f) {
   switch (dtype) {
-#define MR_CASE(T)  \
-  case dtype_of<T>: \
-    return f.template operator()<T>();
+#define MR_CASE(T) \
+  case dtype_of<T>: return f.template operator()<T>();
     MR_CASE(float)
     MR_CASE(double)
-    MR_CASE(int32_t) MR_CASE(int16_t) MR_CASE(int8_t) MR_CASE(uint8_t) MR_CASE(uint16_t) MR_CASE(int64_t) MR_CASE(bool)
-        MR_CASE(uint32_t) MR_CASE(uint64_t) MR_CASE(Half) MR_CASE(BFloat16) MR_CASE(Qint8) MR_CASE(Quint8)
-            MR_CASE(Qint16) MR_CASE(Quint16) MR_CASE(Qint32) MR_CASE(std::string) MR_CASE(Complex64) MR_CASE(Complex128)
-                MR_CASE(ResourceHandle)
+    MR_CASE(int32_t)
+    MR_CASE(int16_t)
+    MR_CASE(int8_t)
+    MR_CASE(uint8_t)
+    MR_CASE(uint16_t)
+    MR_CASE(int64_t)
+    MR_CASE(bool)
+    MR_CASE(uint32_t)
+    MR_CASE(uint64_t)
+    MR_CASE(Half)
+    MR_CASE(BFloat16)
+    MR_CASE(Qint8)
+    MR_CASE(Quint8)
+    MR_CASE(Qint16)
+    MR_CASE(Quint16)
+    MR_CASE(Qint32)
+    MR_CASE(std::string)
+    MR_CASE(Complex64)
+    MR_CASE(Complex128)
+    MR_CASE(ResourceHandle)
 #undef MR_CASE
-                    default : return invalid_argument("A tensor of type ", dtype_name(dtype), " has no wire form");
+    default: return invalid_argument("A tensor of type ", dtype_name(dtype), " has no wire form");
   }
 }
 
-template <class T>
-absl::Status read_content(const std::string& content, Tensor* tensor) {
+template <class T> absl::Status read_content(const std::string& content, Tensor* tensor) {
   if constexpr (std::is_same_v<T, ResourceHandle>) {
     return invalid_argument("Resource handles do not stand in tensor_content");
   } else if constexpr (std::is_same_v<T, std::string>) {
@@ -139,25 +147,19 @@ absl::Status read_content(const std::string& content, Tensor* tensor) {
   }
 }
 
-template <class T>
-absl::Status read_fields(const pb::TensorProto& proto, Tensor* tensor) {
+template <class T> absl::Status read_fields(const pb::TensorProto& proto, Tensor* tensor) {
   const auto out = tensor->unchecked_mutable<T>();
   const size_t given = static_cast<size_t>(Field<T>::size(proto));
   for (size_t i = 0; i < out.size(); ++i) {
-    if (i < given)
-      out[i] = Field<T>::get(proto, static_cast<int>(i));
-    else
-      out[i] = given > 0 ? out[given - 1] : T();
+    if (i < given) out[i] = Field<T>::get(proto, static_cast<int>(i));
+    else out[i] = given > 0 ? out[given - 1] : T();
   }
   return absl::OkStatus();
 }
 
-template <class T>
-bool same_bits(const T& a, const T& b) {
-  if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, ResourceHandle>)
-    return a == b;
-  else
-    return std::memcmp(&a, &b, sizeof(T)) == 0;
+template <class T> bool same_bits(const T& a, const T& b) {
+  if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, ResourceHandle>) return a == b;
+  else return std::memcmp(&a, &b, sizeof(T)) == 0;
 }
 
 // The dtypes that Python writes as bytes when there is more than one element.
@@ -176,10 +178,8 @@ bool is_content_dtype(DataType dtype) {
     case DataType::kQuint16:
     case DataType::kQint32:
     case DataType::kUint32:
-    case DataType::kUint64:
-      return true;
-    default:
-      return false;
+    case DataType::kUint64: return true;
+    default: return false;
   }
 }
 
@@ -349,8 +349,7 @@ struct AttrWriter {
   void operator()(const FunctionRef& v) const { to_proto(v, out->mutable_func()); }
   void operator()(const AttrPlaceholder& v) const { out->set_placeholder(v.name); }
   void operator()(const EmptyList&) const { out->mutable_list(); }
-  template <class T>
-  void operator()(const std::vector<T>& values) const {
+  template <class T> void operator()(const std::vector<T>& values) const {
     pb::AttrValue::ListValue* list = out->mutable_list();
     for (size_t i = 0; i < values.size(); ++i) {
       const T v = values[i];
@@ -374,16 +373,11 @@ absl::StatusOr<AttrMap> from_proto(const google::protobuf::Map<std::string, pb::
 
 absl::StatusOr<AttrValue> from_proto(const pb::AttrValue& proto) {
   switch (proto.value_case()) {
-    case pb::AttrValue::kS:
-      return AttrValue(proto.s());
-    case pb::AttrValue::kI:
-      return AttrValue(static_cast<int64_t>(proto.i()));
-    case pb::AttrValue::kF:
-      return AttrValue(proto.f());
-    case pb::AttrValue::kB:
-      return AttrValue(proto.b());
-    case pb::AttrValue::kType:
-      return AttrValue(static_cast<DataType>(proto.type()));
+    case pb::AttrValue::kS: return AttrValue(proto.s());
+    case pb::AttrValue::kI: return AttrValue(static_cast<int64_t>(proto.i()));
+    case pb::AttrValue::kF: return AttrValue(proto.f());
+    case pb::AttrValue::kB: return AttrValue(proto.b());
+    case pb::AttrValue::kType: return AttrValue(static_cast<DataType>(proto.type()));
     case pb::AttrValue::kShape: {
       MR_ASSIGN_OR_RETURN(PartialTensorShape shape, from_proto(proto.shape()));
       return AttrValue(std::move(shape));
@@ -396,12 +390,9 @@ absl::StatusOr<AttrValue> from_proto(const pb::AttrValue& proto) {
       MR_ASSIGN_OR_RETURN(FunctionRef function, from_proto(proto.func()));
       return AttrValue(std::move(function));
     }
-    case pb::AttrValue::kPlaceholder:
-      return AttrValue(AttrPlaceholder{proto.placeholder()});
-    case pb::AttrValue::kList:
-      return from_list(proto.list());
-    case pb::AttrValue::VALUE_NOT_SET:
-      return AttrValue();
+    case pb::AttrValue::kPlaceholder: return AttrValue(AttrPlaceholder{proto.placeholder()});
+    case pb::AttrValue::kList: return from_list(proto.list());
+    case pb::AttrValue::VALUE_NOT_SET: return AttrValue();
   }
   return AttrValue();
 }
@@ -434,10 +425,8 @@ void to_proto(const NodeDef& node, pb::NodeDef* proto) {
   for (const auto& [name, value] : node.attrs) {
     pb::AttrValue* out = &(*proto->mutable_attr())[name];
     const Tensor* tensor = node.compact_value && name == "value" ? value.get<Tensor>() : nullptr;
-    if (tensor)
-      to_proto(*tensor, out->mutable_tensor(), true).IgnoreError();
-    else
-      to_proto(value, out);
+    if (tensor) to_proto(*tensor, out->mutable_tensor(), true).IgnoreError();
+    else to_proto(value, out);
   }
 }
 

@@ -16,12 +16,9 @@ NameScope::NameScope(GraphImpl& graph, std::string_view name) : graph_(graph), b
     name_ = current.empty() ? "" : current + "/";
     return;
   }
-  if (name.empty())
-    current.clear();
-  else if (name.back() == '/')
-    current = name.substr(0, name.size() - 1);
-  else
-    current = graph.unique_name(name);
+  if (name.empty()) current.clear();
+  else if (name.back() == '/') current = name.substr(0, name.size() - 1);
+  else current = graph.unique_name(name);
   name_ = current.empty() ? "" : current + "/";
 }
 

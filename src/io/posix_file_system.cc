@@ -18,8 +18,7 @@ constexpr size_t kWriteBuffer = 64 << 10;
 std::string plain(const std::string& path) { return path.starts_with("file://") ? path.substr(7) : path; }
 
 // Repeats a system call that a signal interrupted.
-template <class Call>
-auto retry(Call call) {
+template <class Call> auto retry(Call call) {
   decltype(call()) result;
   do {
     result = call();

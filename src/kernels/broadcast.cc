@@ -54,18 +54,10 @@ constexpr int64_t kBlock = 512;
 // n copies of one element of `size` bytes.
 void spread(const void* element, int size, void* block, int64_t n) {
   switch (size) {
-    case 1:
-      std::memset(block, *static_cast<const unsigned char*>(element), static_cast<size_t>(n));
-      break;
-    case 2:
-      std::fill_n(static_cast<uint16_t*>(block), n, *static_cast<const uint16_t*>(element));
-      break;
-    case 4:
-      std::fill_n(static_cast<uint32_t*>(block), n, *static_cast<const uint32_t*>(element));
-      break;
-    case 8:
-      std::fill_n(static_cast<uint64_t*>(block), n, *static_cast<const uint64_t*>(element));
-      break;
+    case 1: std::memset(block, *static_cast<const unsigned char*>(element), static_cast<size_t>(n)); break;
+    case 2: std::fill_n(static_cast<uint16_t*>(block), n, *static_cast<const uint16_t*>(element)); break;
+    case 4: std::fill_n(static_cast<uint32_t*>(block), n, *static_cast<const uint32_t*>(element)); break;
+    case 8: std::fill_n(static_cast<uint64_t*>(block), n, *static_cast<const uint64_t*>(element)); break;
     default:
       for (int64_t i = 0; i < n; ++i)
         std::memcpy(static_cast<char*>(block) + i * size, element, static_cast<size_t>(size));

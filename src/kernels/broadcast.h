@@ -24,8 +24,7 @@ class Broadcast {
   bool inner_varies(int operand) const { return strides_[operand][rank_ - 1] != 0; }
 
   // Calls fn(row, offsets) for rows [begin, end): offsets[k] is operand k's first element of that row.
-  template <class F>
-  void for_rows(int64_t begin, int64_t end, F&& fn) const {
+  template <class F> void for_rows(int64_t begin, int64_t end, F&& fn) const {
     int64_t index[kMaxRank];
     int64_t offsets[kMaxOperands] = {0, 0, 0};
     int64_t rest = begin;

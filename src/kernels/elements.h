@@ -18,8 +18,7 @@ struct Bits128 {
 };
 
 // Calls fn(std::type_identity<S>()) with the storage unit S of the dtype; fn returns a status.
-template <class Fn>
-absl::Status with_storage(DataType dtype, Fn&& fn) {
+template <class Fn> absl::Status with_storage(DataType dtype, Fn&& fn) {
   switch (dtype) {
     case DataType::kString: return fn(std::type_identity<std::string>());
     case DataType::kResource: return fn(std::type_identity<ResourceHandle>());
@@ -37,8 +36,7 @@ absl::Status with_storage(DataType dtype, Fn&& fn) {
 }
 
 // n elements from one place to another; the two do not overlap.
-template <class S>
-inline void copy_run(const S* src, S* dst, int64_t n) {
+template <class S> inline void copy_run(const S* src, S* dst, int64_t n) {
   if constexpr (std::is_trivially_copyable_v<S>) {
     if (n > 0) std::memcpy(dst, src, static_cast<size_t>(n) * sizeof(S));
   } else {
@@ -46,8 +44,7 @@ inline void copy_run(const S* src, S* dst, int64_t n) {
   }
 }
 
-template <class S>
-inline void fill_zero(S* dst, int64_t n) {
+template <class S> inline void fill_zero(S* dst, int64_t n) {
   if constexpr (std::is_trivially_copyable_v<S>) {
     if (n > 0) std::memset(static_cast<void*>(dst), 0, static_cast<size_t>(n) * sizeof(S));
   } else {

@@ -28,18 +28,14 @@ namespace {
 
 void load(Storage storage, const void* x, int64_t at, float* block, int64_t n) {
   const auto* p = static_cast<const uint16_t*>(x) + at;
-  if (storage == Storage::kHalf)
-    half_to_float(p, block, n);
-  else
-    bfloat16_to_float(p, block, n);
+  if (storage == Storage::kHalf) half_to_float(p, block, n);
+  else bfloat16_to_float(p, block, n);
 }
 
 void store(Storage storage, const float* block, void* out, int64_t at, int64_t n) {
   auto* p = static_cast<uint16_t*>(out) + at;
-  if (storage == Storage::kHalf)
-    float_to_half(block, p, n);
-  else
-    float_to_bfloat16(block, p, n);
+  if (storage == Storage::kHalf) float_to_half(block, p, n);
+  else float_to_bfloat16(block, p, n);
 }
 
 }  // namespace

@@ -10,15 +10,13 @@ using UnaryLoop = void (*)(const void* x, void* out, int64_t n);
 using BinaryLoop = void (*)(const void* x, const void* y, void* out, int64_t n);
 
 // Plain loops over a functor with operator()(T) or operator()(T, T).
-template <class Op, class T, class R = T>
-void unary_loop(const void* x, void* out, int64_t n) {
+template <class Op, class T, class R = T> void unary_loop(const void* x, void* out, int64_t n) {
   const T* a = static_cast<const T*>(x);
   R* o = static_cast<R*>(out);
   const Op op{};
   for (int64_t i = 0; i < n; ++i) o[i] = op(a[i]);
 }
-template <class Op, class T, class R = T>
-void binary_loop(const void* x, const void* y, void* out, int64_t n) {
+template <class Op, class T, class R = T> void binary_loop(const void* x, const void* y, void* out, int64_t n) {
   const T* a = static_cast<const T*>(x);
   const T* b = static_cast<const T*>(y);
   R* o = static_cast<R*>(out);

@@ -17,8 +17,7 @@ struct GatherSizes {
 };
 
 // -1, or the position of an index outside [0, limit), in which case the output is not complete.
-template <class S, class I>
-int64_t gather_rows(const GatherSizes& g, const S* params, const I* indices, S* out) {
+template <class S, class I> int64_t gather_rows(const GatherSizes& g, const S* params, const I* indices, S* out) {
   std::atomic<int64_t> bad{-1};
   const double row_ns = 2.0 + static_cast<double>(g.inner) * static_cast<double>(sizeof(S)) / 16.0;
   parallel_for(g.batch * g.outer * g.count, row_ns, [&](int64_t begin, int64_t end) {
@@ -38,8 +37,7 @@ int64_t gather_rows(const GatherSizes& g, const S* params, const I* indices, S* 
 }
 
 // An index of several components: the position of the row it names, or -1 if a component is outside its dimension.
-template <class I>
-int64_t nd_position(const I* components, std::span<const int64_t> dims) {
+template <class I> int64_t nd_position(const I* components, std::span<const int64_t> dims) {
   int64_t position = 0;
   for (size_t k = 0; k < dims.size(); ++k) {
     int64_t index = 0;

@@ -11,44 +11,27 @@
 namespace millrace {
 namespace {
 
-template <class T>
-inline constexpr bool kIsNarrowFloat = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
-template <class T>
-inline constexpr bool kIsComplex = std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>;
+template <class T> inline constexpr bool kIsNarrowFloat = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
+template <class T> inline constexpr bool kIsComplex = std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>;
 
 // What products of T add up in: integers as unsigned, so that overflow wraps.
-template <class T, class = void>
-struct Sum {
-  using type = T;
-};
-template <>
-struct Sum<Half> {
-  using type = float;
-};
-template <>
-struct Sum<BFloat16> {
-  using type = float;
-};
-template <class T>
-struct Sum<T, std::enable_if_t<std::is_integral_v<T>>> {
+template <class T, class = void> struct Sum { using type = T; };
+template <> struct Sum<Half> { using type = float; };
+template <> struct Sum<BFloat16> { using type = float; };
+template <class T> struct Sum<T, std::enable_if_t<std::is_integral_v<T>>> {
   using type = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 };
 
-template <class S, class T>
-S load(T x, bool conjugate) {
-  if constexpr (kIsComplex<T>)
-    return conjugate ? std::conj(x) : x;
-  else
-    return static_cast<S>(x);
+template <class S, class T> S load(T x, bool conjugate) {
+  if constexpr (kIsComplex<T>) return conjugate ? std::conj(x) : x;
+  else return static_cast<S>(x);
 }
 
 // a * b without the recovery of infinities that std::complex's operator does, which costs a call per product.
-template <class S>
-S multiply(S a, S b) {
+template <class S> S multiply(S a, S b) {
   if constexpr (kIsComplex<S>)
     return S(a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real());
-  else
-    return a * b;
+  else return a * b;
 }
 
 void bias_and_activation(const MatMulShape& s, const float* bias, float* c) {
@@ -68,8 +51,7 @@ void bias_and_activation(const MatMulShape& s, const float* bias, float* c) {
 void apply_activation(Activation activation, float alpha, std::span<float> x) {
   // Comparisons are written so that NaN stays NaN.
   switch (activation) {
-    case Activation::kNone:
-      break;
+    case Activation::kNone: break;
     case Activation::kRelu:
       for (float& v : x) v = v < 0 ? 0 : v;
       break;
@@ -93,17 +75,19 @@ void apply_activation(Activation activation, float alpha, std::span<float> x) {
 
 // Blocks of rows, columns and inner dimension keep the scratch small whatever the shapes are.
 template <class TA, class TB, class T>
-void plain_matmul(bool transpose_a, bool transpose_b, bool conjugate_a, bool conjugate_b, int64_t m, int64_t n, int64_t k,
-                  const TA* a, const TB* b, T* c) {
+void plain_matmul(bool transpose_a, bool transpose_b, bool conjugate_a, bool conjugate_b, int64_t m, int64_t n,
+                  int64_t k, const TA* a, const TB* b, T* c) {
   using S = typename Sum<T>::type;
   if (m == 0 || n == 0) return;
   constexpr int64_t kRows = 64, kColumns = 256, kInner = 256;
   const int64_t row_blocks = (m + kRows - 1) / kRows, column_blocks = (n + kColumns - 1) / kColumns;
-  const double block_ns = static_cast<double>(std::min(m, kRows)) * static_cast<double>(std::min(n, kColumns)) * static_cast<double>(k) / 2;
+  const double block_ns =
+      static_cast<double>(std::min(m, kRows)) * static_cast<double>(std::min(n, kColumns)) * static_cast<double>(k) / 2;
   parallel_for(row_blocks * column_blocks, block_ns, [&](int64_t begin, int64_t end) {
     const int64_t widest = std::min(n, kColumns);
     std::vector<S> sums(static_cast<size_t>(std::min(m, kRows) * widest));
-    std::vector<S> packed(static_cast<size_t>(std::min(k, kInner) * widest));  // a block of b, converted, in row-major order
+    std::vector<S> packed(
+        static_cast<size_t>(std::min(k, kInner) * widest));  // a block of b, converted, in row-major order
     for (int64_t block = begin; block < end; ++block) {
       const int64_t i0 = block / column_blocks * kRows, j0 = block % column_blocks * kColumns;
       const int64_t rows = std::min(kRows, m - i0), columns = std::min(kColumns, n - j0);

@@ -11,16 +11,15 @@
 
 namespace millrace {
 
-template <class T>
-inline constexpr bool is_half = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
+template <class T> inline constexpr bool is_half = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
 namespace number_internal {
-template <class T, class Fn>
-T apply(const T& a, const T& b, Fn&& fn) {
+template <class T, class Fn> T apply(const T& a, const T& b, Fn&& fn) {
   if constexpr (is_half<T>) {
     return T(fn(static_cast<float>(a), static_cast<float>(b)));
   } else if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-    return static_cast<T>(fn(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));  // exact modulo 2^64, hence modulo 2^bits
+    return static_cast<T>(
+        fn(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));  // exact modulo 2^64, hence modulo 2^bits
   } else {
     return fn(a, b);
   }

@@ -38,26 +38,13 @@ dnnl::memory::desc matrices(int64_t batch, int64_t rows, int64_t cols, bool tran
 void append_activation(const MatMulShape& s, dnnl::post_ops* ops) {
   using dnnl::algorithm;
   switch (s.activation) {
-    case Activation::kNone:
-      break;
-    case Activation::kRelu:
-      ops->append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
-      break;
-    case Activation::kRelu6:
-      ops->append_eltwise(1.0f, algorithm::eltwise_clip, 0.0f, 6.0f);
-      break;
-    case Activation::kElu:
-      ops->append_eltwise(1.0f, algorithm::eltwise_elu, 1.0f, 0.0f);
-      break;
-    case Activation::kLeakyRelu:
-      ops->append_eltwise(1.0f, algorithm::eltwise_relu, s.alpha, 0.0f);
-      break;
-    case Activation::kTanh:
-      ops->append_eltwise(1.0f, algorithm::eltwise_tanh, 0.0f, 0.0f);
-      break;
-    case Activation::kSigmoid:
-      ops->append_eltwise(1.0f, algorithm::eltwise_logistic, 0.0f, 0.0f);
-      break;
+    case Activation::kNone: break;
+    case Activation::kRelu: ops->append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f); break;
+    case Activation::kRelu6: ops->append_eltwise(1.0f, algorithm::eltwise_clip, 0.0f, 6.0f); break;
+    case Activation::kElu: ops->append_eltwise(1.0f, algorithm::eltwise_elu, 1.0f, 0.0f); break;
+    case Activation::kLeakyRelu: ops->append_eltwise(1.0f, algorithm::eltwise_relu, s.alpha, 0.0f); break;
+    case Activation::kTanh: ops->append_eltwise(1.0f, algorithm::eltwise_tanh, 0.0f, 0.0f); break;
+    case Activation::kSigmoid: ops->append_eltwise(1.0f, algorithm::eltwise_logistic, 0.0f, 0.0f); break;
   }
 }
 

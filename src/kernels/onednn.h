@@ -21,8 +21,7 @@ struct MatMulShape {
   float alpha = 0;  // of leaky ReLU
 
   friend bool operator==(const MatMulShape&, const MatMulShape&) = default;
-  template <class H>
-  friend H AbslHashValue(H h, const MatMulShape& s) {
+  template <class H> friend H AbslHashValue(H h, const MatMulShape& s) {
     return H::combine(std::move(h), s.batch, s.m, s.n, s.k, s.transpose_a, s.transpose_b, s.broadcast_a, s.broadcast_b,
                       s.has_bias, static_cast<int>(s.activation), s.alpha);
   }

@@ -18,60 +18,42 @@
 namespace millrace {
 
 // Half and bfloat16 are stored narrow and computed in float.
-template <class T>
-struct ComputeTypeOf {
-  using type = T;
-};
-template <>
-struct ComputeTypeOf<Half> {
-  using type = float;
-};
-template <>
-struct ComputeTypeOf<BFloat16> {
-  using type = float;
-};
-template <class T>
-using ComputeType = typename ComputeTypeOf<T>::type;
+template <class T> struct ComputeTypeOf { using type = T; };
+template <> struct ComputeTypeOf<Half> { using type = float; };
+template <> struct ComputeTypeOf<BFloat16> { using type = float; };
+template <class T> using ComputeType = typename ComputeTypeOf<T>::type;
 
-template <class S>
-struct GradientDescent {
+template <class S> struct GradientDescent {
   static constexpr int kSlots = 1;
   S lr;
   void operator()(S* s, S g) const { s[0] -= g * lr; }
 };
 
-template <class S>
-struct Momentum {
+template <class S> struct Momentum {
   static constexpr int kSlots = 2;  // var, accum
   S lr, momentum;
   bool nesterov = false;
   void operator()(S* s, S g) const {
     s[1] = s[1] * momentum + g;
-    if (nesterov)
-      s[0] -= g * lr + s[1] * momentum * lr;
-    else
-      s[0] -= s[1] * lr;
+    if (nesterov) s[0] -= g * lr + s[1] * momentum * lr;
+    else s[0] -= s[1] * lr;
   }
 };
 
 // The accumulator holds the step itself, so a changing learning rate acts at once.
-template <class S>
-struct KerasMomentum {
+template <class S> struct KerasMomentum {
   static constexpr int kSlots = 2;
   S lr, momentum;
   bool nesterov = false;
   void operator()(S* s, S g) const {
     s[1] = s[1] * momentum - g * lr;
-    if (nesterov)
-      s[0] += s[1] * momentum - g * lr;
-    else
-      s[0] += s[1];
+    if (nesterov) s[0] += s[1] * momentum - g * lr;
+    else s[0] += s[1];
   }
 };
 
 // Kingma and Ba, https://arxiv.org/abs/1412.6980; alpha = lr sqrt(1 - beta2^t) / (1 - beta1^t).
-template <class S>
-struct Adam {
+template <class S> struct Adam {
   static constexpr int kSlots = 3;  // var, m, v
   S alpha, beta1, beta2, epsilon;
   bool nesterov = false;

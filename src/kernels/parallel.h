@@ -1,6 +1,6 @@
 #pragma once
-// Loops split over the process's OpenMP team, which oneDNN uses too, so that there is never a second pool that spins. Small
-// work stays on the caller, as waking a team costs some microseconds.
+// Loops split over the process's OpenMP team, which oneDNN uses too, so that there is never a second pool that spins.
+// Small work stays on the caller, as waking a team costs some microseconds.
 //
 //   parallel_for(n, 1.5, [&](int64_t begin, int64_t end) { ... });   // 1.5 ns per item: a hint, not a promise
 //
@@ -22,8 +22,7 @@ using RangeFunction = void (*)(void* context, int64_t begin, int64_t end);
 void run_ranges(int64_t n, int threads, RangeFunction fn, void* context);
 }  // namespace parallel_internal
 
-template <class F>
-void parallel_for(int64_t n, double cost_ns, F&& fn) {
+template <class F> void parallel_for(int64_t n, double cost_ns, F&& fn) {
   if (n <= 0) return;
   const double total = static_cast<double>(n) * cost_ns;
   if (total < 2 * parallel_internal::kMinNanosecondsPerThread || n == 1) {

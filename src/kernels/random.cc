@@ -12,8 +12,7 @@ template <class T>
 inline constexpr size_t kGroup = sizeof(T) == 8 ? 2 : 4;  // outputs that one result of four numbers gives
 
 // `group(result)` makes an array of kGroup<T> outputs.
-template <class T, class Group>
-void fill_groups(const Philox& generator, std::span<T> out, int64_t cost, Group group) {
+template <class T, class Group> void fill_groups(const Philox& generator, std::span<T> out, int64_t cost, Group group) {
   constexpr size_t kSize = kGroup<T>;
   const auto groups = static_cast<int64_t>((out.size() + kSize - 1) / kSize);
   parallel_for(groups, cost, [&](int64_t begin, int64_t end) {
@@ -27,27 +26,21 @@ void fill_groups(const Philox& generator, std::span<T> out, int64_t cost, Group 
   });
 }
 
-template <class T>
-T uniform_one(uint32_t x) {
-  if constexpr (std::is_same_v<T, float>)
-    return uniform_float(x);
+template <class T> T uniform_one(uint32_t x) {
+  if constexpr (std::is_same_v<T, float>) return uniform_float(x);
   else if constexpr (std::is_same_v<T, Half>)
     return Half(static_cast<float>(Half::from_bits(static_cast<uint16_t>((15u << 10) | (x & 0x3ffu)))) - 1.0f);
   else
     return BFloat16(static_cast<float>(BFloat16::from_bits(static_cast<uint16_t>((127u << 7) | (x & 0x7fu)))) - 1.0f);
 }
 
-template <class T>
-T narrow(float x) {
-  return T(x);
-}
+template <class T> T narrow(float x) { return T(x); }
 
 constexpr uint64_t join(uint32_t lo, uint32_t hi) { return uint64_t{lo} | (uint64_t{hi} << 32); }
 
 }  // namespace
 
-template <class T>
-void fill_uniform(const Philox& generator, std::span<T> out) {
+template <class T> void fill_uniform(const Philox& generator, std::span<T> out) {
   if constexpr (std::is_same_v<T, double>) {
     fill_groups(generator, out, 20, [](const Philox::Result& r) {
       return std::array<double, 2>{uniform_double(r[0], r[1]), uniform_double(r[2], r[3])};
@@ -59,8 +52,7 @@ void fill_uniform(const Philox& generator, std::span<T> out) {
   }
 }
 
-template <class T>
-void fill_normal(const Philox& generator, std::span<T> out) {
+template <class T> void fill_normal(const Philox& generator, std::span<T> out) {
   if constexpr (std::is_same_v<T, double>) {
     fill_groups(generator, out, 80, [](const Philox::Result& r) {
       const DoublePair p = box_muller(r[0], r[1], r[2], r[3]);
@@ -74,8 +66,7 @@ void fill_normal(const Philox& generator, std::span<T> out) {
   }
 }
 
-template <class T>
-void fill_truncated_normal(const Philox& generator, std::span<T> out) {
+template <class T> void fill_truncated_normal(const Philox& generator, std::span<T> out) {
   constexpr size_t kSize = kGroup<T>;
   constexpr uint64_t kSkip = kSize * 256 / 4;  // each group owns a stretch long enough for its rejected draws
   const auto groups = static_cast<int64_t>((out.size() + kSize - 1) / kSize);
@@ -107,8 +98,7 @@ void fill_truncated_normal(const Philox& generator, std::span<T> out) {
   });
 }
 
-template <class T>
-void fill_uniform_int(const Philox& generator, T low, T high, std::span<T> out) {
+template <class T> void fill_uniform_int(const Philox& generator, T low, T high, std::span<T> out) {
   using U = std::make_unsigned_t<T>;
   const U range = static_cast<U>(high) - static_cast<U>(low);
   const auto draw = [low, range](U bits) { return static_cast<T>(static_cast<U>(low) + bits % range); };
@@ -123,8 +113,7 @@ void fill_uniform_int(const Philox& generator, T low, T high, std::span<T> out) 
   }
 }
 
-template <class T>
-void fill_full_int(const Philox& generator, std::span<T> out) {
+template <class T> void fill_full_int(const Philox& generator, std::span<T> out) {
   if constexpr (sizeof(T) == 8) {
     fill_groups(generator, out, 20, [](const Philox::Result& r) {
       return std::array<T, 2>{static_cast<T>(join(r[0], r[1])), static_cast<T>(join(r[2], r[3]))};

@@ -32,8 +32,7 @@ struct Walk {
     std::reverse(dims, dims + rank);
     std::reverse(strides, strides + rank);
   }
-  template <class F>
-  void for_range(int64_t begin, int64_t end, F&& fn) const {  // fn(position, element offset)
+  template <class F> void for_range(int64_t begin, int64_t end, F&& fn) const {  // fn(position, element offset)
     int64_t index[kMaxRank];
     int64_t offset = 0, rest = begin;
     for (int d = rank - 1; d >= 0; --d) {

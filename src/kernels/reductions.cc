@@ -7,36 +7,28 @@ namespace millrace {
 
 namespace {
 
-template <class T>
-constexpr bool is_small_float = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
-template <class T>
-constexpr bool is_complex_type = std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>;
+template <class T> constexpr bool is_small_float = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
+template <class T> constexpr bool is_complex_type = std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>;
 
 // What elements of T are added up in. Integers go to 64 unsigned bits, where overflow is defined and wraps as in T.
 template <class T>
 using Wide = std::conditional_t<is_small_float<T>, float, std::conditional_t<std::is_integral_v<T>, uint64_t, T>>;
-template <class T>
-using Narrow = std::conditional_t<is_small_float<T>, float, T>;
+template <class T> using Narrow = std::conditional_t<is_small_float<T>, float, T>;
 
-template <class T>
-auto value(T x) {
-  if constexpr (is_small_float<T>)
-    return static_cast<float>(x);
-  else
-    return x;
+template <class T> auto value(T x) {
+  if constexpr (is_small_float<T>) return static_cast<float>(x);
+  else return x;
 }
 
 // Each operation: accumulator, neutral element, join of two accumulators, element to accumulator, result.
-template <class T>
-struct Sum {
+template <class T> struct Sum {
   using Acc = Wide<T>;
   static Acc neutral() { return Acc(0); }
   static Acc lift(T x) { return static_cast<Acc>(value(x)); }
   static Acc join(Acc a, Acc b) { return a + b; }
   static T result(Acc a, int64_t) { return static_cast<T>(a); }
 };
-template <class T>
-struct Mean : Sum<T> {
+template <class T> struct Mean : Sum<T> {
   using Acc = Wide<T>;
   static T result(Acc a, int64_t count) {
     if constexpr (std::is_integral_v<T>) {
@@ -50,8 +42,7 @@ struct Mean : Sum<T> {
     }
   }
 };
-template <class T>
-struct Prod {
+template <class T> struct Prod {
   using Acc = Wide<T>;
   static Acc neutral() { return Acc(1); }
   static Acc lift(T x) { return static_cast<Acc>(value(x)); }
@@ -59,34 +50,27 @@ struct Prod {
   static T result(Acc a, int64_t) { return static_cast<T>(a); }
 };
 // NaN wins over any number, as in TensorFlow.
-template <class T>
-struct Max {
+template <class T> struct Max {
   using Acc = Narrow<T>;
   static Acc neutral() {
-    if constexpr (std::is_integral_v<Acc>)
-      return std::numeric_limits<Acc>::lowest();
-    else
-      return -std::numeric_limits<Acc>::infinity();
+    if constexpr (std::is_integral_v<Acc>) return std::numeric_limits<Acc>::lowest();
+    else return -std::numeric_limits<Acc>::infinity();
   }
   static Acc lift(T x) { return value(x); }
   static Acc join(Acc a, Acc b) { return (b > a) | (b != b) ? b : a; }
   static T result(Acc a, int64_t) { return static_cast<T>(a); }
 };
-template <class T>
-struct Min {
+template <class T> struct Min {
   using Acc = Narrow<T>;
   static Acc neutral() {
-    if constexpr (std::is_integral_v<Acc>)
-      return std::numeric_limits<Acc>::max();
-    else
-      return std::numeric_limits<Acc>::infinity();
+    if constexpr (std::is_integral_v<Acc>) return std::numeric_limits<Acc>::max();
+    else return std::numeric_limits<Acc>::infinity();
   }
   static Acc lift(T x) { return value(x); }
   static Acc join(Acc a, Acc b) { return (b < a) | (b != b) ? b : a; }
   static T result(Acc a, int64_t) { return static_cast<T>(a); }
 };
-template <class T>
-struct EuclideanNorm : Sum<T> {
+template <class T> struct EuclideanNorm : Sum<T> {
   using Acc = Wide<T>;
   static Acc lift(T x) {
     if constexpr (is_complex_type<T>) return Acc(std::norm(x));
@@ -94,16 +78,12 @@ struct EuclideanNorm : Sum<T> {
     return v * v;
   }
   static T result(Acc a, int64_t) {
-    if constexpr (is_complex_type<T>)
-      return T(std::sqrt(a.real()));
-    else if constexpr (std::is_integral_v<T>)
-      return static_cast<T>(std::sqrt(static_cast<double>(static_cast<T>(a))));
-    else
-      return static_cast<T>(std::sqrt(a));
+    if constexpr (is_complex_type<T>) return T(std::sqrt(a.real()));
+    else if constexpr (std::is_integral_v<T>) return static_cast<T>(std::sqrt(static_cast<double>(static_cast<T>(a))));
+    else return static_cast<T>(std::sqrt(a));
   }
 };
-template <class T>
-struct HalfSumOfSquares : EuclideanNorm<T> {
+template <class T> struct HalfSumOfSquares : EuclideanNorm<T> {
   using Acc = Wide<T>;
   static T result(Acc a, int64_t) { return static_cast<T>(a / Acc(2)); }
 };
@@ -121,8 +101,7 @@ struct Any : All {
 
 // The loops. Rows go through sixteen independent lanes: enough to hide latency, and close to pairwise summation in
 // error.
-template <class Op, class T>
-struct Loops {
+template <class Op, class T> struct Loops {
   using Acc = typename Op::Acc;
   static constexpr int kLanes = 16;
 
@@ -177,39 +156,24 @@ struct Loops {
       columns,   combine,     finish};
 };
 
-template <template <class> class Op>
-const Reduction* real_table(DataType dtype) {
+template <template <class> class Op> const Reduction* real_table(DataType dtype) {
   switch (dtype) {
-    case DataType::kFloat:
-      return &Loops<Op<float>, float>::table;
-    case DataType::kDouble:
-      return &Loops<Op<double>, double>::table;
-    case DataType::kHalf:
-      return &Loops<Op<Half>, Half>::table;
-    case DataType::kBfloat16:
-      return &Loops<Op<BFloat16>, BFloat16>::table;
-    case DataType::kInt8:
-      return &Loops<Op<int8_t>, int8_t>::table;
-    case DataType::kInt16:
-      return &Loops<Op<int16_t>, int16_t>::table;
-    case DataType::kInt32:
-      return &Loops<Op<int32_t>, int32_t>::table;
-    case DataType::kInt64:
-      return &Loops<Op<int64_t>, int64_t>::table;
-    case DataType::kUint8:
-      return &Loops<Op<uint8_t>, uint8_t>::table;
-    case DataType::kUint16:
-      return &Loops<Op<uint16_t>, uint16_t>::table;
-    case DataType::kUint32:
-      return &Loops<Op<uint32_t>, uint32_t>::table;
-    case DataType::kUint64:
-      return &Loops<Op<uint64_t>, uint64_t>::table;
-    default:
-      return nullptr;
+    case DataType::kFloat: return &Loops<Op<float>, float>::table;
+    case DataType::kDouble: return &Loops<Op<double>, double>::table;
+    case DataType::kHalf: return &Loops<Op<Half>, Half>::table;
+    case DataType::kBfloat16: return &Loops<Op<BFloat16>, BFloat16>::table;
+    case DataType::kInt8: return &Loops<Op<int8_t>, int8_t>::table;
+    case DataType::kInt16: return &Loops<Op<int16_t>, int16_t>::table;
+    case DataType::kInt32: return &Loops<Op<int32_t>, int32_t>::table;
+    case DataType::kInt64: return &Loops<Op<int64_t>, int64_t>::table;
+    case DataType::kUint8: return &Loops<Op<uint8_t>, uint8_t>::table;
+    case DataType::kUint16: return &Loops<Op<uint16_t>, uint16_t>::table;
+    case DataType::kUint32: return &Loops<Op<uint32_t>, uint32_t>::table;
+    case DataType::kUint64: return &Loops<Op<uint64_t>, uint64_t>::table;
+    default: return nullptr;
   }
 }
-template <template <class> class Op>
-const Reduction* number_table(DataType dtype) {
+template <template <class> class Op> const Reduction* number_table(DataType dtype) {
   if (dtype == DataType::kComplex64) return &Loops<Op<Complex64>, Complex64>::table;
   if (dtype == DataType::kComplex128) return &Loops<Op<Complex128>, Complex128>::table;
   return real_table<Op>(dtype);
@@ -219,24 +183,15 @@ const Reduction* number_table(DataType dtype) {
 
 const Reduction* find_reduction(ReduceKind kind, DataType dtype) {
   switch (kind) {
-    case ReduceKind::kSum:
-      return number_table<Sum>(dtype);
-    case ReduceKind::kMean:
-      return number_table<Mean>(dtype);
-    case ReduceKind::kProd:
-      return number_table<Prod>(dtype);
-    case ReduceKind::kMax:
-      return real_table<Max>(dtype);
-    case ReduceKind::kMin:
-      return real_table<Min>(dtype);
-    case ReduceKind::kEuclideanNorm:
-      return number_table<EuclideanNorm>(dtype);
-    case ReduceKind::kHalfSumOfSquares:
-      return is_floating(dtype) ? real_table<HalfSumOfSquares>(dtype) : nullptr;
-    case ReduceKind::kAll:
-      return dtype == DataType::kBool ? &Loops<All, bool>::table : nullptr;
-    case ReduceKind::kAny:
-      return dtype == DataType::kBool ? &Loops<Any, bool>::table : nullptr;
+    case ReduceKind::kSum: return number_table<Sum>(dtype);
+    case ReduceKind::kMean: return number_table<Mean>(dtype);
+    case ReduceKind::kProd: return number_table<Prod>(dtype);
+    case ReduceKind::kMax: return real_table<Max>(dtype);
+    case ReduceKind::kMin: return real_table<Min>(dtype);
+    case ReduceKind::kEuclideanNorm: return number_table<EuclideanNorm>(dtype);
+    case ReduceKind::kHalfSumOfSquares: return is_floating(dtype) ? real_table<HalfSumOfSquares>(dtype) : nullptr;
+    case ReduceKind::kAll: return dtype == DataType::kBool ? &Loops<All, bool>::table : nullptr;
+    case ReduceKind::kAny: return dtype == DataType::kBool ? &Loops<Any, bool>::table : nullptr;
   }
   return nullptr;
 }

@@ -5,8 +5,8 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/softmax.cc"
 // clang-format off: this order
-#include "hwy/foreach_target.h"
 #include "hwy/contrib/math/math-inl.h"
+#include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // clang-format on
 
@@ -16,8 +16,7 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // False if the row holds a NaN or its maximum is not finite: then the caller goes the plain way.
-template <class T>
-bool exp_row(const T* x, int64_t n, T* e, T* max_out, T* sum_out) {
+template <class T> bool exp_row(const T* x, int64_t n, T* e, T* max_out, T* sum_out) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   constexpr T kLowest = std::numeric_limits<T>::lowest();
@@ -69,8 +68,7 @@ namespace {
 
 HWY_EXPORT(exp_row_float);
 
-template <class T>
-void plain_exp_row(const T* x, int64_t n, T* e, T* max_out, T* sum_out) {
+template <class T> void plain_exp_row(const T* x, int64_t n, T* e, T* max_out, T* sum_out) {
   T max = x[0], sum = 0;
   for (int64_t i = 1; i < n; ++i) max = x[i] > max || max != max ? x[i] : max;
   for (int64_t i = 0; i < n; ++i) sum += e[i] = std::exp(x[i] - max);

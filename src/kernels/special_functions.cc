@@ -16,8 +16,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 constexpr double kPi = std::numbers::pi;
 
-template <int n>
-double polynomial(const double (&c)[n], double x) {  // c[0] + c[1] x + ...
+template <int n> double polynomial(const double (&c)[n], double x) {  // c[0] + c[1] x + ...
   double value = 0;
   for (int i = n - 1; i >= 0; --i) value = value * x + c[i];
   return value;
@@ -414,17 +413,10 @@ Fresnel fresnel(double x) {
     for (int k = 0; k < 60; ++k) {
       const double part = term / (2 * k + 1);
       switch (k % 4) {
-        case 0:
-          c += part;
-          break;
-        case 1:
-          s += part;
-          break;
-        case 2:
-          c -= part;
-          break;
-        default:
-          s -= part;
+        case 0: c += part; break;
+        case 1: s += part; break;
+        case 2: c -= part; break;
+        default: s -= part;
       }
       term *= fact / (k + 1);
     }

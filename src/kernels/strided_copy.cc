@@ -28,8 +28,7 @@ std::vector<Axis> simplify(std::span<const int64_t> dims, std::span<const int64_
   return axes;
 }
 
-template <class S>
-void copy_line(const S* src, const Axis& axis, S* dst) {
+template <class S> void copy_line(const S* src, const Axis& axis, S* dst) {
   if (axis.src == 1 && axis.dst == 1) return copy_run(src, dst, axis.size);
   if (axis.src == 0 && axis.dst == 1) {
     std::fill_n(dst, axis.size, *src);
@@ -38,10 +37,9 @@ void copy_line(const S* src, const Axis& axis, S* dst) {
   for (int64_t i = 0; i < axis.size; ++i) dst[i * axis.dst] = src[i * axis.src];
 }
 
-// A plane whose source runs along `rows` and whose destination runs along `columns`: walked in tiles, so that both sides use
-// the cache lines they touch.
-template <class S>
-void copy_plane(const S* src, const Axis& rows, const Axis& columns, S* dst) {
+// A plane whose source runs along `rows` and whose destination runs along `columns`: walked in tiles, so that both
+// sides use the cache lines they touch.
+template <class S> void copy_plane(const S* src, const Axis& rows, const Axis& columns, S* dst) {
   constexpr int64_t kTile = sizeof(S) <= 4 ? 32 : 16;
   for (int64_t r0 = 0; r0 < rows.size; r0 += kTile) {
     const int64_t r1 = std::min(rows.size, r0 + kTile);
@@ -80,8 +78,7 @@ void walk(std::span<const Axis> outer, int64_t begin, int64_t end, const S* src,
   }
 }
 
-template <class S>
-void copy_box(std::vector<Axis> axes, const S* src, S* dst) {
+template <class S> void copy_box(std::vector<Axis> axes, const S* src, S* dst) {
   if (axes.empty()) {
     *dst = *src;
     return;
@@ -127,8 +124,8 @@ void copy_box(std::vector<Axis> axes, const S* src, S* dst) {
 
 }  // namespace
 
-absl::Status strided_copy(DataType dtype, std::span<const int64_t> dims, const void* src, std::span<const int64_t> src_strides,
-                          void* dst, std::span<const int64_t> dst_strides) {
+absl::Status strided_copy(DataType dtype, std::span<const int64_t> dims, const void* src,
+                          std::span<const int64_t> src_strides, void* dst, std::span<const int64_t> dst_strides) {
   if (std::find(dims.begin(), dims.end(), 0) != dims.end()) return absl::OkStatus();
   return with_storage(dtype, [&]<class S>(std::type_identity<S>) {
     copy_box(simplify(dims, src_strides, dst_strides), static_cast<const S*>(src), static_cast<S*>(dst));

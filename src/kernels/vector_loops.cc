@@ -21,8 +21,7 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // Runs Op over whole vectors; the rest goes through the same code by way of a buffer.
-template <class Op>
-HWY_INLINE void run_unary(const void* x, void* out, int64_t n) {
+template <class Op> HWY_INLINE void run_unary(const void* x, void* out, int64_t n) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const float* a = static_cast<const float*>(x);
@@ -35,8 +34,7 @@ HWY_INLINE void run_unary(const void* x, void* out, int64_t n) {
   hn::Store(Op::apply(d, hn::Load(d, rest)), d, rest);
   std::copy_n(rest, n - i, o + i);
 }
-template <class Op>
-HWY_INLINE void run_binary(const void* x, const void* y, void* out, int64_t n) {
+template <class Op> HWY_INLINE void run_binary(const void* x, const void* y, void* out, int64_t n) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const float* a = static_cast<const float*>(x);
@@ -53,26 +51,19 @@ HWY_INLINE void run_binary(const void* x, const void* y, void* out, int64_t n) {
   std::copy_n(x_rest, n - i, o + i);
 }
 
-#define MR_UNARY(name, ...)               \
-  struct name##_op {                      \
-    template <class D, class V>           \
-    static HWY_INLINE V apply(D d, V v) { \
-      __VA_ARGS__                         \
-    }                                     \
-  };                                      \
+#define MR_UNARY(name, ...)                                                         \
+  struct name##_op {                                                                \
+    template <class D, class V> static HWY_INLINE V apply(D d, V v) { __VA_ARGS__ } \
+  };                                                                                \
   void name(const void* x, void* out, int64_t n) { run_unary<name##_op>(x, out, n); }
-#define MR_BINARY(name, ...)                   \
-  struct name##_op {                           \
-    template <class D, class V>                \
-    static HWY_INLINE V apply(D d, V v, V w) { \
-      __VA_ARGS__                              \
-    }                                          \
-  };                                           \
+#define MR_BINARY(name, ...)                                                             \
+  struct name##_op {                                                                     \
+    template <class D, class V> static HWY_INLINE V apply(D d, V v, V w) { __VA_ARGS__ } \
+  };                                                                                     \
   void name(const void* x, const void* y, void* out, int64_t n) { run_binary<name##_op>(x, y, out, n); }
 
 // Highway's functions hold for finite arguments: the others are blended in.
-template <class D, class V>
-HWY_INLINE V safe_exp(D d, V v) {
+template <class D, class V> HWY_INLINE V safe_exp(D d, V v) {
   const V result = hn::Exp(d, hn::Min(v, hn::Set(d, 104.0f)));
   return hn::IfThenElse(hn::IsNaN(v), v, result);
 }

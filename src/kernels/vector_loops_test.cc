@@ -19,8 +19,7 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 using Unary = void (*)(const void*, void*, int64_t);
 using Binary = void (*)(const void*, const void*, void*, int64_t);
 
-template <class F>
-void for_each_target(F&& f) {
+template <class F> void for_each_target(F&& f) {
   for (int64_t rest = hwy::SupportedTargets(); rest != 0; rest &= rest - 1) {
     hwy::SetSupportedTargetsForTest(rest & -rest);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());

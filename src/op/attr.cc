@@ -23,19 +23,23 @@ std::string show(float v) { return str_cat(v); }
 std::string show(bool v) { return v ? "true" : "false"; }
 std::string show(DataType v) { return dtype_name(v); }
 std::string show(const PartialTensorShape& v) { return v.to_string(); }
-std::string show(const Tensor& v) { return str_cat("Tensor<type: ", dtype_name(v.dtype()), " shape: ", v.shape(), ">"); }
+std::string show(const Tensor& v) {
+  return str_cat("Tensor<type: ", dtype_name(v.dtype()), " shape: ", v.shape(), ">");
+}
 std::string show(const FunctionRef& v) { return v.name; }
 std::string show(const AttrPlaceholder& v) { return "$" + v.name; }
 std::string show(const EmptyList&) { return "[]"; }
 template <class T> std::string show(const std::vector<T>& v) {
   std::string out = "[";
-  for (size_t i = 0; i < v.size() && i < kShownItems; ++i) str_append(&out, i ? ", " : "", show(static_cast<const T&>(v[i])));
+  for (size_t i = 0; i < v.size() && i < kShownItems; ++i)
+    str_append(&out, i ? ", " : "", show(static_cast<const T&>(v[i])));
   return out + (v.size() > kShownItems ? ", ...]" : "]");
 }
 
 bool same(const Tensor& a, const Tensor& b) { return bitwise_equal(a, b); }
 bool same(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Tensor& x, const Tensor& y) { return bitwise_equal(x, y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Tensor& x, const Tensor& y) { return bitwise_equal(x, y); });
 }
 template <class T> bool same(const T& a, const T& b) { return a == b; }
 

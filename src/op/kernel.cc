@@ -24,11 +24,12 @@ absl::Status KernelContext::check_input(int i, DataType dtype, int rank) const {
   const Tensor& t = input(i);
   if (t.dtype() != dtype) [[unlikely]] {
     if (!t.has_value()) return failed_precondition("'", node_.name, "' (", node_.op, "): input ", i, " has no value");
-    return invalid_argument("'", node_.name, "' (", node_.op, "): input ", i, " must be ", dtype_name(dtype), ", got ", dtype_name(t.dtype()));
+    return invalid_argument("'", node_.name, "' (", node_.op, "): input ", i, " must be ", dtype_name(dtype), ", got ",
+                            dtype_name(t.dtype()));
   }
   if (rank >= 0 && t.rank() != rank) [[unlikely]] {
-    return invalid_argument("'", node_.name, "' (", node_.op, "): input ", i, " must be ", rank == 0 ? "a scalar" : "a vector",
-                            ", got shape ", t.shape());
+    return invalid_argument("'", node_.name, "' (", node_.op, "): input ", i, " must be ",
+                            rank == 0 ? "a scalar" : "a vector", ", got shape ", t.shape());
   }
   return absl::OkStatus();
 }
@@ -56,7 +57,8 @@ absl::StatusOr<std::vector<int64_t>> KernelContext::int_values(int i) const {
 
 absl::StatusOr<TensorShape> KernelContext::shape_value(int i) const {
   if (input(i).has_value() && input(i).rank() != 1) {
-    return invalid_argument("'", node_.name, "' (", node_.op, "): shape must be a vector of {int32,int64}, got shape ", shape(i));
+    return invalid_argument("'", node_.name, "' (", node_.op, "): shape must be a vector of {int32,int64}, got shape ",
+                            shape(i));
   }
   MR_ASSIGN_OR_RETURN(const std::vector<int64_t> dims, int_values(i));
   return make_shape(dims);
@@ -65,9 +67,11 @@ absl::StatusOr<TensorShape> KernelContext::shape_value(int i) const {
 absl::StatusOr<std::shared_ptr<VariableResource>> KernelContext::variable(int i) const {
   if (is_ref(i)) return inputs_[static_cast<size_t>(i)].variable;
   MR_ASSIGN_OR_RETURN(const ResourceHandle h, handle(i));
-  absl::StatusOr<std::shared_ptr<VariableResource>> variable = resources().lookup<VariableResource>(h.container, h.name);
+  absl::StatusOr<std::shared_ptr<VariableResource>> variable =
+      resources().lookup<VariableResource>(h.container, h.name);
   if (!variable.ok() && variable.status().code() == absl::StatusCode::kNotFound) {
-    return failed_precondition("Could not find variable ", h.name, ". This could mean that the variable has been deleted or was never initialized. ",
+    return failed_precondition("Could not find variable ", h.name,
+                               ". This could mean that the variable has been deleted or was never initialized. ",
                                to_std(variable.status().message()));
   }
   return variable;
@@ -86,8 +90,10 @@ absl::StatusOr<Tensor*> KernelContext::allocate_output(int i, const TensorShape&
   return &out;
 }
 
-absl::StatusOr<Tensor*> KernelContext::forward_or_allocate_output(std::initializer_list<int> inputs, int output, const TensorShape& shape) {
-  if (static_cast<size_t>(output) >= outputs_.size()) return internal_error("'", node_.name, "' has no output ", output);
+absl::StatusOr<Tensor*> KernelContext::forward_or_allocate_output(std::initializer_list<int> inputs, int output,
+                                                                  const TensorShape& shape) {
+  if (static_cast<size_t>(output) >= outputs_.size())
+    return internal_error("'", node_.name, "' has no output ", output);
   const DataType dtype = node_.output_types[static_cast<size_t>(output)];
   for (const int i : inputs) {
     if (static_cast<size_t>(i) >= inputs_.size() || is_ref(i)) continue;

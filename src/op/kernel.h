@@ -1,7 +1,7 @@
 #pragma once
-// What a kernel sees. A kernel object belongs to one node of one session: init() reads attributes once, compute() runs each
-// step, possibly from several threads at once (guard what it keeps). Inputs are read only through accessors that check
-// dtype, rank and bounds and return a status; outputs that are allocated must be written in full.
+// What a kernel sees. A kernel object belongs to one node of one session: init() reads attributes once, compute() runs
+// each step, possibly from several threads at once (guard what it keeps). Inputs are read only through accessors that
+// check dtype, rank and bounds and return a status; outputs that are allocated must be written in full.
 //
 //   template <class T> class Softplus final : public Kernel {
 //     absl::Status compute(KernelContext& ctx) override {
@@ -35,8 +35,8 @@ class KernelInit {
   const NodeInfo& node() const { return node_; }
   template <class T> absl::StatusOr<T> attr(std::string_view name) const { return get_attr<T>(node_, name); }
   bool has_attr(std::string_view name) const { return node_.attrs.find(name) != node_.attrs.end(); }
-  FunctionRunner* functions() const { return functions_; }    // never null; lives as long as the kernel
-  ResourceManager* resources() const { return resources_; }   // never null; lives as long as the kernel
+  FunctionRunner* functions() const { return functions_; }   // never null; lives as long as the kernel
+  ResourceManager* resources() const { return resources_; }  // never null; lives as long as the kernel
 
  private:
   const NodeInfo& node_;
@@ -67,7 +67,7 @@ class AsyncKernel : public Kernel {
 
 // One input of a running node: a value, or a reference to a variable.
 struct InputValue {
-  Tensor tensor;                       // no value where the input is a reference to an uninitialized variable
+  Tensor tensor;                               // no value where the input is a reference to an uninitialized variable
   std::shared_ptr<VariableResource> variable;  // null unless the input is a reference
 };
 
@@ -86,8 +86,8 @@ class StepServices {
 
 class KernelContext {
  public:
-  KernelContext(const NodeInfo& node, std::span<InputValue> inputs, std::span<InputValue> outputs, StepServices* services,
-                Allocator* allocator = nullptr)
+  KernelContext(const NodeInfo& node, std::span<InputValue> inputs, std::span<InputValue> outputs,
+                StepServices* services, Allocator* allocator = nullptr)
       : node_(node), inputs_(inputs), outputs_(outputs), services_(services), allocator_(allocator) {}
 
   const NodeInfo& node() const { return node_; }
@@ -117,26 +117,32 @@ class KernelContext {
   absl::StatusOr<TensorShape> shape_value(int i) const;
 
   // References and resources.
-  bool is_ref(int i) const { return static_cast<size_t>(i) < inputs_.size() && inputs_[static_cast<size_t>(i)].variable != nullptr; }
-  absl::StatusOr<std::shared_ptr<VariableResource>> variable(int i) const;  // of a reference input or of a resource handle to a variable
-  absl::StatusOr<ResourceHandle> handle(int i) const;               // of a scalar resource input
+  bool is_ref(int i) const {
+    return static_cast<size_t>(i) < inputs_.size() && inputs_[static_cast<size_t>(i)].variable != nullptr;
+  }
+  absl::StatusOr<std::shared_ptr<VariableResource>> variable(
+      int i) const;                                    // of a reference input or of a resource handle to a variable
+  absl::StatusOr<ResourceHandle> handle(int i) const;  // of a scalar resource input
   template <class T> absl::StatusOr<std::shared_ptr<T>> resource(int i) const {
     MR_ASSIGN_OR_RETURN(const ResourceHandle h, handle(i));
     return resources().lookup<T>(h.container, h.name);
   }
 
-  // Outputs. allocate_output: unwritten elements of the declared dtype. The forwarding kinds hand on input `in`'s buffer where
-  // nobody else holds it and dtype and element count agree.
+  // Outputs. allocate_output: unwritten elements of the declared dtype. The forwarding kinds hand on input `in`'s
+  // buffer where nobody else holds it and dtype and element count agree.
   absl::StatusOr<Tensor*> allocate_output(int i, const TensorShape& shape);
-  absl::StatusOr<Tensor*> forward_or_allocate_output(std::initializer_list<int> inputs, int output, const TensorShape& shape);
+  absl::StatusOr<Tensor*> forward_or_allocate_output(std::initializer_list<int> inputs, int output,
+                                                     const TensorShape& shape);
   template <class T> absl::StatusOr<std::span<T>> output(int i, const TensorShape& shape) {
     MR_RETURN_IF_ERROR(check_output(i, dtype_of<T>));
-    MR_ASSIGN_OR_RETURN(Tensor* t, allocate_output(i, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * t, allocate_output(i, shape));
     return t->unchecked_mutable<T>();
   }
-  template <class T> absl::StatusOr<std::span<T>> forward_or_allocate(std::initializer_list<int> inputs, int output, const TensorShape& shape) {
+  template <class T>
+  absl::StatusOr<std::span<T>> forward_or_allocate(std::initializer_list<int> inputs, int output,
+                                                   const TensorShape& shape) {
     MR_RETURN_IF_ERROR(check_output(output, dtype_of<T>));
-    MR_ASSIGN_OR_RETURN(Tensor* t, forward_or_allocate_output(inputs, output, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * t, forward_or_allocate_output(inputs, output, shape));
     return t->unchecked_mutable<T>();
   }
   template <class T> absl::StatusOr<std::span<T>> forward_or_allocate(int input, int output, const TensorShape& shape) {
@@ -149,9 +155,11 @@ class KernelContext {
   }
   absl::Status set_output(int i, Tensor tensor);  // dtype must be the declared one
   absl::Status set_output_ref(int i, std::shared_ptr<VariableResource> variable);
-  absl::Status forward_ref(int in, int out);      // a reference input as a reference output
+  absl::Status forward_ref(int in, int out);  // a reference input as a reference output
   // Scratch, or a value to keep.
-  absl::StatusOr<Tensor> allocate_temp(DataType dtype, const TensorShape& shape) { return make_tensor(dtype, shape, allocator_); }
+  absl::StatusOr<Tensor> allocate_temp(DataType dtype, const TensorShape& shape) {
+    return make_tensor(dtype, shape, allocator_);
+  }
 
   ResourceManager& resources() const { return services_->resources(); }
   StepServices& services() const { return *services_; }

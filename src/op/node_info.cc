@@ -9,13 +9,14 @@ template <class T> absl::StatusOr<T> get_attr(const NodeInfo& node, std::string_
   }
   const T* value = it->second.template get<T>();
   if (value == nullptr) {
-    return invalid_argument("attr '", attr, "' of node '", node.name, "' (", node.op, ") has value ", it->second.to_string(),
-                            ", which is not of the expected type");
+    return invalid_argument("attr '", attr, "' of node '", node.name, "' (", node.op, ") has value ",
+                            it->second.to_string(), ", which is not of the expected type");
   }
   return *value;
 }
 
-#define MR_INSTANTIATE(...) template absl::StatusOr<__VA_ARGS__> get_attr<__VA_ARGS__>(const NodeInfo&, std::string_view);
+#define MR_INSTANTIATE(...) \
+  template absl::StatusOr<__VA_ARGS__> get_attr<__VA_ARGS__>(const NodeInfo&, std::string_view);
 MR_INSTANTIATE(std::string)
 MR_INSTANTIATE(int64_t)
 MR_INSTANTIATE(float)

@@ -53,9 +53,11 @@ DataType parse_dtype(std::string_view s) {
 
 const std::vector<DataType>& dtypes_of_group(std::string_view group) {
   using enum DataType;
-  static const std::vector<DataType> real = {kFloat, kDouble, kInt32, kUint8, kInt16, kInt8, kInt64, kBfloat16, kUint16, kHalf, kUint32, kUint64};
-  static const std::vector<DataType> number = {kFloat, kDouble, kInt32, kUint8, kInt16, kInt8, kComplex64, kInt64, kQint8, kQuint8,
-                                               kQint32, kBfloat16, kQint16, kQuint16, kUint16, kComplex128, kHalf, kUint32, kUint64};
+  static const std::vector<DataType> real = {kFloat, kDouble,   kInt32,  kUint8, kInt16,  kInt8,
+                                             kInt64, kBfloat16, kUint16, kHalf,  kUint32, kUint64};
+  static const std::vector<DataType> number = {kFloat,  kDouble,     kInt32,  kUint8,  kInt16,    kInt8,   kComplex64,
+                                               kInt64,  kQint8,      kQuint8, kQint32, kBfloat16, kQint16, kQuint16,
+                                               kUint16, kComplex128, kHalf,   kUint32, kUint64};
   static const std::vector<DataType> quantized = {kQint8, kQuint8, kQint32, kQint16, kQuint16};
   static const std::vector<DataType> none;
   if (group == "realnumbertype") return real;
@@ -108,7 +110,8 @@ absl::StatusOr<AttrValue> parse_scalar_value(std::string_view type, std::string_
   return invalid_argument("bad default '", s, "' for an attr of type ", type);
 }
 
-template <class T> absl::StatusOr<AttrValue> parse_list(std::string_view type, const std::vector<std::string_view>& items) {
+template <class T>
+absl::StatusOr<AttrValue> parse_list(std::string_view type, const std::vector<std::string_view>& items) {
   std::vector<T> values;
   for (const std::string_view item : items) {
     MR_ASSIGN_OR_RETURN(const AttrValue v, parse_scalar_value(type, item));
@@ -189,17 +192,21 @@ int64_t list_length(const AttrValue& v) {
 
 absl::Status check_type_allowed(const AttrDef& def, DataType type) {
   if (!is_valid_dtype(type)) return invalid_argument("attr '", def.name, "' is not a type: ", dtype_name(type));
-  if (def.allowed_types.empty() || std::ranges::find(def.allowed_types, type) != def.allowed_types.end()) return absl::OkStatus();
+  if (def.allowed_types.empty() || std::ranges::find(def.allowed_types, type) != def.allowed_types.end())
+    return absl::OkStatus();
   std::string allowed;
   for (const DataType d : def.allowed_types) str_append(&allowed, allowed.empty() ? "" : ", ", dtype_name(d));
-  return invalid_argument("Value for attr '", def.name, "' of ", dtype_name(type), " is not in the list of allowed values: ", allowed);
+  return invalid_argument("Value for attr '", def.name, "' of ", dtype_name(type),
+                          " is not in the list of allowed values: ", allowed);
 }
 
 absl::Status check_string_allowed(const AttrDef& def, const std::string& value) {
-  if (def.allowed_strings.empty() || std::ranges::find(def.allowed_strings, value) != def.allowed_strings.end()) return absl::OkStatus();
+  if (def.allowed_strings.empty() || std::ranges::find(def.allowed_strings, value) != def.allowed_strings.end())
+    return absl::OkStatus();
   std::string allowed;
   for (const std::string& s : def.allowed_strings) str_append(&allowed, allowed.empty() ? "\"" : ", \"", s, "\"");
-  return invalid_argument("Value for attr '", def.name, "' of \"", value, "\" is not in the list of allowed values: ", allowed);
+  return invalid_argument("Value for attr '", def.name, "' of \"", value,
+                          "\" is not in the list of allowed values: ", allowed);
 }
 
 absl::Status check_attr(const AttrDef& def, const AttrValue& value) {
@@ -213,13 +220,15 @@ absl::Status check_attr(const AttrDef& def, const AttrValue& value) {
     for (const DataType type : *value.get<std::vector<DataType>>()) MR_RETURN_IF_ERROR(check_type_allowed(def, type));
   }
   if (def.type == "list(string)") {
-    for (const std::string& text : *value.get<std::vector<std::string>>()) MR_RETURN_IF_ERROR(check_string_allowed(def, text));
+    for (const std::string& text : *value.get<std::vector<std::string>>())
+      MR_RETURN_IF_ERROR(check_string_allowed(def, text));
   }
   if (def.minimum) {
     const bool is_list = def.type.starts_with("list(");
     const int64_t n = is_list ? list_length(value) : *value.get<int64_t>();
     if (n < *def.minimum) {
-      return invalid_argument(is_list ? "Length for attr '" : "Value for attr '", def.name, "' of ", n, " must be at least minimum ", *def.minimum);
+      return invalid_argument(is_list ? "Length for attr '" : "Value for attr '", def.name, "' of ", n,
+                              " must be at least minimum ", *def.minimum);
     }
   }
   return absl::OkStatus();
@@ -233,7 +242,8 @@ absl::Status append_arg(const ArgDef& arg, const AttrMap& attrs, std::vector<Dat
   if (!arg.type_list_attr.empty()) {
     const auto it = find(arg.type_list_attr);
     const auto* list = it == attrs.end() ? nullptr : it->second.get<std::vector<DataType>>();
-    if (list == nullptr) return invalid_argument("argument '", arg.name, "' needs the list of types '", arg.type_list_attr, "'");
+    if (list == nullptr)
+      return invalid_argument("argument '", arg.name, "' needs the list of types '", arg.type_list_attr, "'");
     for (const DataType type : *list) add(type);
     return absl::OkStatus();
   }
@@ -241,7 +251,8 @@ absl::Status append_arg(const ArgDef& arg, const AttrMap& attrs, std::vector<Dat
   if (!arg.number_attr.empty()) {
     const auto it = find(arg.number_attr);
     const auto* n = it == attrs.end() ? nullptr : it->second.get<int64_t>();
-    if (n == nullptr || *n < 0 || *n > kMostTensors) return invalid_argument("argument '", arg.name, "' needs a count in attr '", arg.number_attr, "'");
+    if (n == nullptr || *n < 0 || *n > kMostTensors)
+      return invalid_argument("argument '", arg.name, "' needs a count in attr '", arg.number_attr, "'");
     count = *n;
   }
   DataType type = arg.type;
@@ -286,7 +297,8 @@ absl::Status check_and_complete_attrs(const OpDef& def, AttrMap* attrs) {
   for (const AttrDef& attr : def.attrs) {
     const auto it = attrs->find(attr.name);
     if (it == attrs->end()) {
-      if (!attr.default_value) return invalid_argument("Op ", def.name, " needs attr '", attr.name, "' (", attr.type, ")");
+      if (!attr.default_value)
+        return invalid_argument("Op ", def.name, " needs attr '", attr.name, "' (", attr.type, ")");
       attrs->emplace(attr.name, *attr.default_value);
     } else {
       if (absl::Status s = check_attr(attr, it->second); !s.ok()) return annotate(s, def.name);
@@ -338,7 +350,8 @@ absl::StatusOr<AttrDef> parse_attr(std::string_view spec) {
     rest = strip(rest.substr(2));
     const size_t end = std::min(rest.find_first_not_of("-0123456789"), rest.size());
     int64_t minimum = 0;
-    if (!absl::SimpleAtoi(to_absl(rest.substr(0, end)), &minimum)) return invalid_argument("attr spec '", spec, "' has a bad minimum");
+    if (!absl::SimpleAtoi(to_absl(rest.substr(0, end)), &minimum))
+      return invalid_argument("attr spec '", spec, "' has a bad minimum");
     def.minimum = minimum;
     rest = strip(rest.substr(end));
   }
@@ -366,7 +379,8 @@ absl::StatusOr<ArgDef> parse_arg(std::string_view spec) {
     type = strip(type.substr(star + 1));
   }
   arg.type = parse_dtype(type);
-  if (arg.type == DataType::kInvalid) arg.type_attr = type;  // the builder turns it into type_list_attr if that attr is a list
+  if (arg.type == DataType::kInvalid)
+    arg.type_attr = type;  // the builder turns it into type_list_attr if that attr is a list
   return arg;
 }
 

@@ -42,14 +42,14 @@ struct OpDef {
   bool allows_uninitialized_input = false;
 
   const AttrDef* find_attr(std::string_view attr) const;
-  int input_index(std::string_view arg) const;   // -1 if there is none
+  int input_index(std::string_view arg) const;  // -1 if there is none
   int output_index(std::string_view arg) const;
 };
 
 // The dtypes of an argument list under a node's attributes, and how many tensors each argument takes.
 struct ArgTypes {
-  std::vector<DataType> types;      // flat, one per tensor; reference types for Ref arguments
-  std::vector<int> begin;           // argument i is types[begin[i]] .. types[begin[i + 1])
+  std::vector<DataType> types;  // flat, one per tensor; reference types for Ref arguments
+  std::vector<int> begin;       // argument i is types[begin[i]] .. types[begin[i + 1])
 };
 absl::StatusOr<ArgTypes> resolve_args(const std::vector<ArgDef>& args, const AttrMap& attrs);
 

@@ -94,7 +94,8 @@ std::vector<std::string> Registry::names() const {
   return names;
 }
 
-absl::StatusOr<const KernelDef*> Registry::find_kernel(std::string_view op, std::string_view device, const AttrMap& attrs) const {
+absl::StatusOr<const KernelDef*> Registry::find_kernel(std::string_view op, std::string_view device,
+                                                       const AttrMap& attrs) const {
   const OpEntry* entry = find(op);
   if (entry == nullptr) return not_found("Op type not registered '", op, "'");
   for (const KernelDef& kernel : entry->kernels) {
@@ -102,7 +103,8 @@ absl::StatusOr<const KernelDef*> Registry::find_kernel(std::string_view op, std:
   }
   std::string wanted, known;
   for (const AttrDef& attr : entry->def.attrs) {
-    if (const auto it = attrs.find(attr.name); it != attrs.end()) str_append(&wanted, wanted.empty() ? "" : ", ", attr.name, "=", it->second.to_string());
+    if (const auto it = attrs.find(attr.name); it != attrs.end())
+      str_append(&wanted, wanted.empty() ? "" : ", ", attr.name, "=", it->second.to_string());
   }
   for (const KernelDef& kernel : entry->kernels) str_append(&known, "\n  ", describe(kernel));
   return not_found("No OpKernel was registered to support Op '", op, "' on ", device, " with attrs [", wanted,

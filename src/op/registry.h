@@ -1,6 +1,6 @@
 #pragma once
-// What each op means: its signature, shape function, kernels and gradient, by name. One family of ops is one file of src/ops
-// with one register function:
+// What each op means: its signature, shape function, kernels and gradient, by name. One family of ops is one file of
+// src/ops with one register function:
 //
 //   void register_softplus(Registry& registry) {
 //     registry.op("Softplus").input("features: T").output("activations: T")
@@ -9,7 +9,8 @@
 //         .doc("log(exp(x) + 1), elementwise.");
 //   }
 //
-// Registration is complete before the registry is shared; from then on it is immutable and safe to read from any thread.
+// Registration is complete before the registry is shared; from then on it is immutable and safe to read from any
+// thread.
 
 #include <functional>
 #include <memory>
@@ -33,10 +34,11 @@ using KernelFactory = std::unique_ptr<Kernel> (*)();
 template <class... Ts> struct Types {};
 using FloatTypes = Types<Half, BFloat16, float, double>;
 using IntegerTypes = Types<int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t>;
-using RealTypes = Types<Half, BFloat16, float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t>;
+using RealTypes =
+    Types<Half, BFloat16, float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t>;
 using ComplexTypes = Types<Complex64, Complex128>;
-using NumberTypes = Types<Half, BFloat16, float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
-                          Complex64, Complex128>;
+using NumberTypes = Types<Half, BFloat16, float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t,
+                          uint64_t, Complex64, Complex128>;
 
 struct KernelDef {
   struct Constraint {
@@ -64,17 +66,43 @@ class OpBuilder {
   OpBuilder& input(std::string_view spec);
   OpBuilder& output(std::string_view spec);
   OpBuilder& attr(std::string_view spec);
-  OpBuilder& shape(ShapeFunction fn) { entry_->shape = fn; return *this; }
-  OpBuilder& gradient(GradientFunction fn) { entry_->gradient = fn; return *this; }
-  OpBuilder& not_differentiable() { entry_->not_differentiable = true; return *this; }
-  OpBuilder& stateful() { entry_->def.is_stateful = true; return *this; }
-  OpBuilder& commutative() { entry_->def.is_commutative = true; return *this; }
-  OpBuilder& aggregate() { entry_->def.is_aggregate = true; return *this; }
-  OpBuilder& allows_uninitialized_input() { entry_->def.allows_uninitialized_input = true; return *this; }
-  OpBuilder& doc(std::string_view text) { entry_->def.doc = text; return *this; }
+  OpBuilder& shape(ShapeFunction fn) {
+    entry_->shape = fn;
+    return *this;
+  }
+  OpBuilder& gradient(GradientFunction fn) {
+    entry_->gradient = fn;
+    return *this;
+  }
+  OpBuilder& not_differentiable() {
+    entry_->not_differentiable = true;
+    return *this;
+  }
+  OpBuilder& stateful() {
+    entry_->def.is_stateful = true;
+    return *this;
+  }
+  OpBuilder& commutative() {
+    entry_->def.is_commutative = true;
+    return *this;
+  }
+  OpBuilder& aggregate() {
+    entry_->def.is_aggregate = true;
+    return *this;
+  }
+  OpBuilder& allows_uninitialized_input() {
+    entry_->def.allows_uninitialized_input = true;
+    return *this;
+  }
+  OpBuilder& doc(std::string_view text) {
+    entry_->def.doc = text;
+    return *this;
+  }
 
   // One kernel for every dtype.
-  template <class K> OpBuilder& cpu() { return kernel({"CPU", {}, [] { return std::unique_ptr<Kernel>(new K); }}); }
+  template <class K> OpBuilder& cpu() {
+    return kernel({"CPU", {}, [] { return std::unique_ptr<Kernel>(new K); }});
+  }
   // K<T> for each T that the type attribute may take.
   template <template <class> class K, class... Ts> OpBuilder& cpu(std::string_view attr = "T") {
     (kernel({"CPU", {{std::string(attr), dtype_of<Ts>}}, [] { return std::unique_ptr<Kernel>(new K<Ts>); }}), ...);
@@ -89,13 +117,18 @@ class OpBuilder {
     (cpu_pairs<K, Is>(types, attr, index_attr), ...);
     return *this;
   }
-  OpBuilder& kernel(KernelDef def) { entry_->kernels.push_back(std::move(def)); return *this; }
+  OpBuilder& kernel(KernelDef def) {
+    entry_->kernels.push_back(std::move(def));
+    return *this;
+  }
 
  private:
   template <template <class, class> class K, class I, class... Ts>
   void cpu_pairs(Types<Ts...>, std::string_view attr, std::string_view index_attr) {
-    (kernel({"CPU", {{std::string(attr), dtype_of<Ts>}, {std::string(index_attr), dtype_of<I>}},
-             [] { return std::unique_ptr<Kernel>(new K<Ts, I>); }}), ...);
+    (kernel({"CPU",
+             {{std::string(attr), dtype_of<Ts>}, {std::string(index_attr), dtype_of<I>}},
+             [] { return std::unique_ptr<Kernel>(new K<Ts, I>); }}),
+     ...);
   }
   OpEntry* entry_;
   std::vector<std::string>* errors_;
@@ -115,7 +148,8 @@ class Registry {
   const std::vector<std::string>& errors() const { return errors_; }
 
   // The kernel of the op for a device and these attributes; NotFound names what exists.
-  absl::StatusOr<const KernelDef*> find_kernel(std::string_view op, std::string_view device, const AttrMap& attrs) const;
+  absl::StatusOr<const KernelDef*> find_kernel(std::string_view op, std::string_view device,
+                                               const AttrMap& attrs) const;
 
  private:
   struct Entries;

@@ -18,10 +18,25 @@ template <class T> class Twice final : public Kernel {
 };
 
 void register_twice(Registry& r) {
-  r.op("Twice").input("x: T").output("y: T").attr("T: {float, int32} = DT_FLOAT").shape(unchanged_shape).cpu<Twice, float, int32_t>();
-  r.op("Many").input("xs: N * T").input("ys: Tys").input("v: Ref(float)").output("n: int32")
-      .attr("N: int >= 1").attr("T: numbertype").attr("Tys: list({int32, string}) >= 0 = []").attr("mode: {'a', 'b'} = 'b'")
-      .attr("dims: list(int) = [1, -2]").attr("f: func = 'g'").attr("shape: shape = { unknown_rank: true }").attr("ratio: float = 0.5");
+  r.op("Twice")
+      .input("x: T")
+      .output("y: T")
+      .attr("T: {float, int32} = DT_FLOAT")
+      .shape(unchanged_shape)
+      .cpu<Twice, float, int32_t>();
+  r.op("Many")
+      .input("xs: N * T")
+      .input("ys: Tys")
+      .input("v: Ref(float)")
+      .output("n: int32")
+      .attr("N: int >= 1")
+      .attr("T: numbertype")
+      .attr("Tys: list({int32, string}) >= 0 = []")
+      .attr("mode: {'a', 'b'} = 'b'")
+      .attr("dims: list(int) = [1, -2]")
+      .attr("f: func = 'g'")
+      .attr("shape: shape = { unknown_rank: true }")
+      .attr("ratio: float = 0.5");
 }
 
 struct RegistryTest : testing::Test {
@@ -95,7 +110,10 @@ TEST(VariableResource, update_copies_a_shared_value) {
   EXPECT_EQ(v.value("w").status().message(), "Attempting to use uninitialized value w");
   v.set(Tensor(1.0f));
   const Tensor before = *v.value("w");
-  ASSERT_TRUE(v.update("w", [](Tensor& t) { t.unchecked_mutable<float>()[0] = 2; return absl::OkStatus(); }).ok());
+  ASSERT_TRUE(v.update("w", [](Tensor& t) {
+                 t.unchecked_mutable<float>()[0] = 2;
+                 return absl::OkStatus();
+               }).ok());
   EXPECT_EQ(before.scalar<float>(), 1.0f);
   EXPECT_EQ(v.value("w")->scalar<float>(), 2.0f);
 }

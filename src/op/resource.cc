@@ -15,7 +15,8 @@ absl::StatusOr<std::shared_ptr<Resource>> ResourceManager::lookup_or_create_impl
   return made;
 }
 
-absl::StatusOr<std::shared_ptr<Resource>> ResourceManager::lookup_impl(std::string_view container, std::string_view name,
+absl::StatusOr<std::shared_ptr<Resource>> ResourceManager::lookup_impl(std::string_view container,
+                                                                       std::string_view name,
                                                                        std::type_index type) const {
   std::lock_guard lock(mutex_);
   const auto it = resources_.find(Key{std::string(container), std::string(name), type});
@@ -69,7 +70,8 @@ std::vector<std::string> ResourceManager::describe() const {
   std::vector<std::string> lines;
   {
     std::lock_guard lock(mutex_);
-    for (const auto& [key, resource] : resources_) lines.push_back(str_cat(key.container, "/", key.name, ": ", resource->description()));
+    for (const auto& [key, resource] : resources_)
+      lines.push_back(str_cat(key.container, "/", key.name, ": ", resource->description()));
   }
   std::ranges::sort(lines);
   return lines;
@@ -77,7 +79,9 @@ std::vector<std::string> ResourceManager::describe() const {
 
 namespace {
 
-absl::Status uninitialized(std::string_view name) { return failed_precondition("Attempting to use uninitialized value ", name); }
+absl::Status uninitialized(std::string_view name) {
+  return failed_precondition("Attempting to use uninitialized value ", name);
+}
 
 absl::Status make_exclusive(Tensor& value) {
   if (value.num_elements() == 0 || value.owns_buffer_alone()) return absl::OkStatus();
@@ -119,7 +123,8 @@ absl::Status VariableResource::update(std::string_view name, const std::function
   return update(value_);
 }
 
-VariableLock::VariableLock(std::initializer_list<VariableResource*> variables) : VariableLock(std::vector<VariableResource*>(variables)) {}
+VariableLock::VariableLock(std::initializer_list<VariableResource*> variables)
+    : VariableLock(std::vector<VariableResource*>(variables)) {}
 
 VariableLock::VariableLock(std::vector<VariableResource*> variables) : locked_(std::move(variables)) {
   std::ranges::sort(locked_);

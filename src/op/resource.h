@@ -1,6 +1,6 @@
 #pragma once
-// What lives beyond a step: variables, iterators, queues, tables. A session's resources are found by container, name and C++
-// type; a handle in a tensor is only that name.
+// What lives beyond a step: variables, iterators, queues, tables. A session's resources are found by container, name
+// and C++ type; a handle in a tensor is only that name.
 
 #include <functional>
 #include <memory>
@@ -26,19 +26,23 @@ class ResourceManager {
   static constexpr std::string_view kDefaultContainer = "localhost";
 
   // The resource, made by `make` (under the lock, so keep it short) if there is none of this name and type.
-  template <class T> absl::StatusOr<std::shared_ptr<T>> lookup_or_create(
-      std::string_view container, std::string_view name, const std::function<absl::StatusOr<std::shared_ptr<T>>()>& make) {
+  template <class T>
+  absl::StatusOr<std::shared_ptr<T>> lookup_or_create(std::string_view container, std::string_view name,
+                                                      const std::function<absl::StatusOr<std::shared_ptr<T>>()>& make) {
     MR_ASSIGN_OR_RETURN(std::shared_ptr<Resource> r,
-                        lookup_or_create_impl(container, name, typeid(T), [&]() -> absl::StatusOr<std::shared_ptr<Resource>> { return make(); }));
+                        lookup_or_create_impl(container, name, typeid(T),
+                                              [&]() -> absl::StatusOr<std::shared_ptr<Resource>> { return make(); }));
     return std::static_pointer_cast<T>(std::move(r));
   }
   // NotFound: "Resource CONTAINER/NAME/TYPE does not exist."
-  template <class T> absl::StatusOr<std::shared_ptr<T>> lookup(std::string_view container, std::string_view name) const {
+  template <class T>
+  absl::StatusOr<std::shared_ptr<T>> lookup(std::string_view container, std::string_view name) const {
     MR_ASSIGN_OR_RETURN(std::shared_ptr<Resource> r, lookup_impl(container, name, typeid(T)));
     return std::static_pointer_cast<T>(std::move(r));
   }
   // AlreadyExists if there is one.
-  template <class T> absl::Status create(std::string_view container, std::string_view name, std::shared_ptr<T> resource) {
+  template <class T>
+  absl::Status create(std::string_view container, std::string_view name, std::shared_ptr<T> resource) {
     return create_impl(container, name, typeid(T), std::move(resource));
   }
   // Removes whatever types live under the name; NotFound if none.
@@ -57,10 +61,13 @@ class ResourceManager {
       return H::combine(std::move(h), k.container, k.name, k.type.hash_code());
     }
   };
-  absl::StatusOr<std::shared_ptr<Resource>> lookup_or_create_impl(std::string_view container, std::string_view name, std::type_index type,
+  absl::StatusOr<std::shared_ptr<Resource>> lookup_or_create_impl(
+      std::string_view container, std::string_view name, std::type_index type,
       const std::function<absl::StatusOr<std::shared_ptr<Resource>>()>& make);
-  absl::StatusOr<std::shared_ptr<Resource>> lookup_impl(std::string_view container, std::string_view name, std::type_index type) const;
-  absl::Status create_impl(std::string_view container, std::string_view name, std::type_index type, std::shared_ptr<Resource> resource);
+  absl::StatusOr<std::shared_ptr<Resource>> lookup_impl(std::string_view container, std::string_view name,
+                                                        std::type_index type) const;
+  absl::Status create_impl(std::string_view container, std::string_view name, std::type_index type,
+                           std::shared_ptr<Resource> resource);
 
   mutable std::mutex mutex_;
   absl::flat_hash_map<Key, std::shared_ptr<Resource>> resources_;
@@ -68,8 +75,8 @@ class ResourceManager {
 
 // A variable of either kind: VariableV2's reference output and VarHandleOp's resource both lead to one of these.
 //
-// A reader takes value(): a tensor that shares the buffer. A writer changes the buffer in place only while nobody else holds
-// it, otherwise a copy of it; so a read sees a whole value, before or after an update, never a half-written one.
+// A reader takes value(): a tensor that shares the buffer. A writer changes the buffer in place only while nobody else
+// holds it, otherwise a copy of it; so a read sees a whole value, before or after an update, never a half-written one.
 class VariableResource final : public Resource {
  public:
   VariableResource(DataType dtype, PartialTensorShape shape) : dtype_(dtype), shape_(std::move(shape)) {}

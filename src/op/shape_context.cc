@@ -21,11 +21,17 @@ template <class T> void append_ints(const Tensor& t, std::vector<int64_t>* out) 
 
 }  // namespace
 
-ShapeContext::ShapeContext(const NodeInfo& node, std::vector<PartialTensorShape> inputs, std::vector<const Tensor*> values,
+ShapeContext::ShapeContext(const NodeInfo& node, std::vector<PartialTensorShape> inputs,
+                           std::vector<const Tensor*> values,
                            std::vector<std::optional<PartialTensorShape>> partial_values,
                            std::vector<std::vector<HandleType>> handles)
-    : node_(node), inputs_(std::move(inputs)), values_(std::move(values)), partial_values_(std::move(partial_values)),
-      handles_(std::move(handles)), outputs_(node.output_types.size()), partial_outputs_(node.output_types.size()),
+    : node_(node),
+      inputs_(std::move(inputs)),
+      values_(std::move(values)),
+      partial_values_(std::move(partial_values)),
+      handles_(std::move(handles)),
+      outputs_(node.output_types.size()),
+      partial_outputs_(node.output_types.size()),
       output_handles_(node.output_types.size()) {}
 
 const PartialTensorShape& ShapeContext::input(int i) const {
@@ -44,7 +50,8 @@ absl::StatusOr<PartialTensorShape> ShapeContext::with_rank(int i, int rank) cons
 absl::StatusOr<PartialTensorShape> ShapeContext::with_rank_at_least(int i, int rank) const {
   const PartialTensorShape& shape = input(i);
   if (shape.has_rank() && shape.rank() < rank) {
-    return invalid_argument("Shape must be at least rank ", rank, " but is rank ", shape.rank(), for_node(node_, inputs_));
+    return invalid_argument("Shape must be at least rank ", rank, " but is rank ", shape.rank(),
+                            for_node(node_, inputs_));
   }
   return shape;
 }
@@ -52,7 +59,8 @@ absl::StatusOr<PartialTensorShape> ShapeContext::with_rank_at_least(int i, int r
 absl::StatusOr<PartialTensorShape> ShapeContext::with_rank_at_most(int i, int rank) const {
   const PartialTensorShape& shape = input(i);
   if (shape.has_rank() && shape.rank() > rank) {
-    return invalid_argument("Shape must be at most rank ", rank, " but is rank ", shape.rank(), for_node(node_, inputs_));
+    return invalid_argument("Shape must be at most rank ", rank, " but is rank ", shape.rank(),
+                            for_node(node_, inputs_));
   }
   return shape;
 }
@@ -75,7 +83,8 @@ absl::StatusOr<std::optional<std::vector<int64_t>>> ShapeContext::int_values(int
     case DataType::kInt64: append_ints<int64_t>(*t, &out); break;
     case DataType::kInt16: append_ints<int16_t>(*t, &out); break;
     case DataType::kUint8: append_ints<uint8_t>(*t, &out); break;
-    default: return invalid_argument("input ", i, " of '", node_.name, "' must hold integers, holds ", dtype_name(t->dtype()));
+    default:
+      return invalid_argument("input ", i, " of '", node_.name, "' must hold integers, holds ", dtype_name(t->dtype()));
   }
   return std::optional(std::move(out));
 }
@@ -84,7 +93,8 @@ absl::StatusOr<std::optional<int64_t>> ShapeContext::int_scalar(int i) const {
   MR_ASSIGN_OR_RETURN(const auto values, int_values(i));
   if (!values) return std::optional<int64_t>();
   if (values->size() != 1) {
-    return invalid_argument("Input ", i, " must be a scalar but has ", values->size(), " elements", for_node(node_, inputs_));
+    return invalid_argument("Input ", i, " must be a scalar but has ", values->size(), " elements",
+                            for_node(node_, inputs_));
   }
   return std::optional((*values)[0]);
 }
@@ -99,7 +109,8 @@ absl::StatusOr<PartialTensorShape> ShapeContext::as_shape(int i) const {
   if (const auto& partial = input_partial_value(i)) return *partial;
   const int64_t length = vector.dim(0);
   if (length < 0) return PartialTensorShape();
-  if (length > Dims::kMaxRank) return invalid_argument("a shape of ", length, " dimensions is too large", for_node(node_, inputs_));
+  if (length > Dims::kMaxRank)
+    return invalid_argument("a shape of ", length, " dimensions is too large", for_node(node_, inputs_));
   return unknown_shape_of_rank(static_cast<int>(length));
 }
 
@@ -117,7 +128,9 @@ absl::Status ShapeContext::set_output(int i, absl::StatusOr<PartialTensorShape> 
   return set_output(i, *std::move(shape));
 }
 
-void ShapeContext::set_partial_value(int i, PartialTensorShape value) { partial_outputs_.at(static_cast<size_t>(i)) = std::move(value); }
+void ShapeContext::set_partial_value(int i, PartialTensorShape value) {
+  partial_outputs_.at(static_cast<size_t>(i)) = std::move(value);
+}
 
 std::span<const HandleType> ShapeContext::handle(int i) const {
   if (i < 0 || static_cast<size_t>(i) >= handles_.size()) return {};

@@ -1,6 +1,6 @@
 #pragma once
-// What a shape function sees and says. The same functions run twice: when a node is made (inputs partly known), and before
-// its kernel on the actual inputs (all known, fed values included), where they are the op's input contract.
+// What a shape function sees and says. The same functions run twice: when a node is made (inputs partly known), and
+// before its kernel on the actual inputs (all known, fed values included), where they are the op's input contract.
 //
 //   absl::Status matmul_shape(ShapeContext& c) {
 //     MR_ASSIGN_OR_RETURN(const PartialTensorShape a, c.with_rank(0, 2));
@@ -25,8 +25,8 @@ struct HandleType {
 
 class ShapeContext {
  public:
-  // Values and handles may be shorter than shapes: missing ones are unknown. `values[i]` is null or input i's constant value;
-  // `partial_values[i]` is what is known of input i taken as a shape vector.
+  // Values and handles may be shorter than shapes: missing ones are unknown. `values[i]` is null or input i's constant
+  // value; `partial_values[i]` is what is known of input i taken as a shape vector.
   ShapeContext(const NodeInfo& node, std::vector<PartialTensorShape> inputs, std::vector<const Tensor*> values = {},
                std::vector<std::optional<PartialTensorShape>> partial_values = {},
                std::vector<std::vector<HandleType>> handles = {});
@@ -48,7 +48,8 @@ class ShapeContext {
   // Its integers (int32 or int64, any shape); nullopt where it is not constant.
   absl::StatusOr<std::optional<std::vector<int64_t>>> int_values(int i) const;
   absl::StatusOr<std::optional<int64_t>> int_scalar(int i) const;
-  // Input i (a vector of int32 or int64) taken as a shape: as much as is known of it. -1 elements are unknown dimensions.
+  // Input i (a vector of int32 or int64) taken as a shape: as much as is known of it. -1 elements are unknown
+  // dimensions.
   absl::StatusOr<PartialTensorShape> as_shape(int i) const;
 
   absl::Status set_output(int i, PartialTensorShape shape);  // always ok: reads well after return
@@ -56,12 +57,16 @@ class ShapeContext {
   const PartialTensorShape& output(int i) const { return outputs_.at(static_cast<size_t>(i)); }
   // What is known of output i, taken as a shape vector by a later node (Shape, Pack, ConcatV2, ... say it).
   void set_partial_value(int i, PartialTensorShape value);
-  const std::optional<PartialTensorShape>& partial_value(int i) const { return partial_outputs_.at(static_cast<size_t>(i)); }
+  const std::optional<PartialTensorShape>& partial_value(int i) const {
+    return partial_outputs_.at(static_cast<size_t>(i));
+  }
   const std::optional<PartialTensorShape>& input_partial_value(int i) const;
 
   // The values behind resource or variant input i; empty if unknown.
   std::span<const HandleType> handle(int i) const;
-  void set_handle(int i, std::vector<HandleType> types) { output_handles_.at(static_cast<size_t>(i)) = std::move(types); }
+  void set_handle(int i, std::vector<HandleType> types) {
+    output_handles_.at(static_cast<size_t>(i)) = std::move(types);
+  }
   const std::vector<HandleType>& output_handle(int i) const { return output_handles_.at(static_cast<size_t>(i)); }
 
  private:
@@ -76,11 +81,11 @@ class ShapeContext {
 };
 
 // Shape functions that many ops share.
-absl::Status unchanged_shape(ShapeContext& c);    // every output like input 0
-absl::Status scalar_shape(ShapeContext& c);       // every output a scalar
+absl::Status unchanged_shape(ShapeContext& c);  // every output like input 0
+absl::Status scalar_shape(ShapeContext& c);     // every output a scalar
 absl::Status no_outputs(ShapeContext& c);
-absl::Status unknown_shapes(ShapeContext& c);     // nothing is known
-absl::Status broadcast_shape(ShapeContext& c);    // output 0: inputs 0 and 1 broadcast
-absl::Status merged_shape(ShapeContext& c);       // all inputs and all outputs have one shape
+absl::Status unknown_shapes(ShapeContext& c);   // nothing is known
+absl::Status broadcast_shape(ShapeContext& c);  // output 0: inputs 0 and 1 broadcast
+absl::Status merged_shape(ShapeContext& c);     // all inputs and all outputs have one shape
 
 }  // namespace millrace

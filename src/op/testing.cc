@@ -10,7 +10,9 @@ namespace {
 
 class NoFunctions final : public FunctionRunner {
  public:
-  absl::StatusOr<std::shared_ptr<CallableFunction>> instantiate(const FunctionRef& f) override { return not_found("no function ", f.name); }
+  absl::StatusOr<std::shared_ptr<CallableFunction>> instantiate(const FunctionRef& f) override {
+    return not_found("no function ", f.name);
+  }
   void schedule(std::function<void()> work) override { std::thread(std::move(work)).detach(); }
 };
 
@@ -54,7 +56,8 @@ struct OpTest::State {
   TestServices services;
 };
 
-OpTest::OpTest(const Registry& registry, std::string op) : entry_(registry.find(op)), registry_(registry), state_(std::make_unique<State>()) {
+OpTest::OpTest(const Registry& registry, std::string op)
+    : entry_(registry.find(op)), registry_(registry), state_(std::make_unique<State>()) {
   node_.name = "test";
   node_.op = std::move(op);
 }
@@ -109,7 +112,8 @@ absl::Status OpTest::infer_types() {
       node_.attrs.try_emplace(arg.type_list_attr, types);
     }
     if (!arg.number_attr.empty()) node_.attrs.try_emplace(arg.number_attr, static_cast<int64_t>(args_[i].size()));
-    if (!arg.type_attr.empty() && !args_[i].empty()) node_.attrs.try_emplace(arg.type_attr, type_of(inputs_[args_[i][0]]));
+    if (!arg.type_attr.empty() && !args_[i].empty())
+      node_.attrs.try_emplace(arg.type_attr, type_of(inputs_[args_[i][0]]));
   }
   return check_and_complete_attrs(entry_->def, &node_.attrs);
 }
@@ -154,13 +158,15 @@ absl::Status OpTest::run() {
   for (int i = 0; i < num_outputs(); ++i) {
     const Tensor& t = output(i);
     if (t.has_value() && !context.output(i).is_compatible_with(t.shape())) {
-      return internal_error(node_.op, ": output ", i, " has shape ", t.shape(), ", the shape function said ", context.output(i));
+      return internal_error(node_.op, ": output ", i, " has shape ", t.shape(), ", the shape function said ",
+                            context.output(i));
     }
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::string>> OpTest::infer(const std::vector<PartialTensorShape>& shapes, std::vector<const Tensor*> values) {
+absl::StatusOr<std::vector<std::string>> OpTest::infer(const std::vector<PartialTensorShape>& shapes,
+                                                       std::vector<const Tensor*> values) {
   MR_RETURN_IF_ERROR(prepare());
   ShapeContext context(node_, shapes, std::move(values));
   if (entry_->shape == nullptr) return unimplemented(node_.op, " has no shape function");

@@ -75,7 +75,8 @@ template <class T, class F> class UnaryActivation final : public Kernel {
     MR_ASSIGN_OR_RETURN(const std::span<const T> x, ctx.flat<T>(0));
     MR_ASSIGN_OR_RETURN(const std::span<T> y, ctx.forward_or_allocate<T>(0, 0, ctx.shape(0)));
     parallel_for(static_cast<int64_t>(x.size()), 1, [&](int64_t begin, int64_t end) {
-      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) y[i] = static_cast<T>(F::apply(static_cast<S>(x[i])));
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+        y[i] = static_cast<T>(F::apply(static_cast<S>(x[i])));
     });
     return absl::OkStatus();
   }
@@ -84,7 +85,8 @@ template <class T, class F> class UnaryActivation final : public Kernel {
 absl::Status check_same_shape(KernelContext& ctx) {
   if (ctx.shape(0) == ctx.shape(1)) return absl::OkStatus();
   return invalid_argument("Inputs to operation ", ctx.node().name, " of type ", ctx.node().op,
-                          " must have the same size and shape.  Input 0: ", ctx.shape(0), " != input 1: ", ctx.shape(1));
+                          " must have the same size and shape.  Input 0: ", ctx.shape(0),
+                          " != input 1: ", ctx.shape(1));
 }
 
 template <class T, class F> class ActivationGrad final : public Kernel {
@@ -262,7 +264,8 @@ absl::Status softplus_grad_gradient(GradientContext& g) {
 }  // namespace
 
 void register_activation(Registry& registry) {
-  constexpr const char* kReal = "T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64}";
+  constexpr const char* kReal =
+      "T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64}";
   constexpr const char* kFloating = "T: {half, bfloat16, float, double}";
   const auto unary = [&](const char* name, const char* types) {
     return registry.op(name).input("features: T").output("activations: T").attr(types).shape(unchanged_shape);
@@ -271,31 +274,69 @@ void register_activation(Registry& registry) {
     return registry.op(name).input("gradients: T").input(second).output("backprops: T").attr(types).shape(merged_shape);
   };
   unary("Relu", "T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64, qint8}")
-      .cpu_for<Relu>(RealTypes()).gradient(relu_gradient).doc("max(features, 0).");
-  grad("ReluGrad", "features: T", kReal).cpu_for<ReluGrad>(RealTypes()).gradient(relu_grad_gradient)
+      .cpu_for<Relu>(RealTypes())
+      .gradient(relu_gradient)
+      .doc("max(features, 0).");
+  grad("ReluGrad", "features: T", kReal)
+      .cpu_for<ReluGrad>(RealTypes())
+      .gradient(relu_grad_gradient)
       .doc("gradients where features > 0, else 0.");
   unary("Relu6", kReal).cpu_for<Relu6>(RealTypes()).gradient(relu6_gradient).doc("min(max(features, 0), 6).");
-  grad("Relu6Grad", "features: T", kReal).cpu_for<Relu6Grad>(RealTypes()).gradient(relu6_grad_gradient)
+  grad("Relu6Grad", "features: T", kReal)
+      .cpu_for<Relu6Grad>(RealTypes())
+      .gradient(relu6_grad_gradient)
       .doc("gradients where 0 < features < 6, else 0.");
-  unary("Elu", kFloating).cpu_for<Elu>(FloatTypes()).gradient(elu_gradient).doc("exp(features) - 1 if < 0, features otherwise.");
-  grad("EluGrad", "outputs: T", kFloating).cpu_for<EluGrad>(FloatTypes()).gradient(elu_grad_gradient)
+  unary("Elu", kFloating)
+      .cpu_for<Elu>(FloatTypes())
+      .gradient(elu_gradient)
+      .doc("exp(features) - 1 if < 0, features otherwise.");
+  grad("EluGrad", "outputs: T", kFloating)
+      .cpu_for<EluGrad>(FloatTypes())
+      .gradient(elu_grad_gradient)
       .doc("gradients * (outputs + 1) if outputs < 0, gradients otherwise.");
-  unary("Selu", kFloating).cpu_for<Selu>(FloatTypes()).gradient(selu_gradient)
-      .doc("scale * alpha * (exp(features) - 1) if < 0, scale * features otherwise (https://arxiv.org/abs/1706.02515).");
-  grad("SeluGrad", "outputs: T", kFloating).cpu_for<SeluGrad>(FloatTypes()).gradient(selu_grad_gradient)
+  unary("Selu", kFloating)
+      .cpu_for<Selu>(FloatTypes())
+      .gradient(selu_gradient)
+      .doc(
+          "scale * alpha * (exp(features) - 1) if < 0, scale * features otherwise (https://arxiv.org/abs/1706.02515).");
+  grad("SeluGrad", "outputs: T", kFloating)
+      .cpu_for<SeluGrad>(FloatTypes())
+      .gradient(selu_grad_gradient)
       .doc("gradients * (outputs + scale * alpha) if outputs < 0, scale * gradients otherwise.");
-  registry.op("LeakyRelu").input("features: T").output("activations: T").attr("alpha: float = 0.200000003")
-      .attr("T: {half, bfloat16, float, double} = DT_FLOAT").shape(unchanged_shape).cpu_for<LeakyRelu>(FloatTypes())
-      .gradient(leaky_relu_gradient).doc("features where > 0, else alpha * features.");
-  registry.op("LeakyReluGrad").input("gradients: T").input("features: T").output("backprops: T")
-      .attr("alpha: float = 0.200000003").attr("T: {half, bfloat16, float, double} = DT_FLOAT").shape(merged_shape)
-      .cpu_for<LeakyReluGrad>(FloatTypes()).gradient(leaky_relu_grad_gradient)
+  registry.op("LeakyRelu")
+      .input("features: T")
+      .output("activations: T")
+      .attr("alpha: float = 0.200000003")
+      .attr("T: {half, bfloat16, float, double} = DT_FLOAT")
+      .shape(unchanged_shape)
+      .cpu_for<LeakyRelu>(FloatTypes())
+      .gradient(leaky_relu_gradient)
+      .doc("features where > 0, else alpha * features.");
+  registry.op("LeakyReluGrad")
+      .input("gradients: T")
+      .input("features: T")
+      .output("backprops: T")
+      .attr("alpha: float = 0.200000003")
+      .attr("T: {half, bfloat16, float, double} = DT_FLOAT")
+      .shape(merged_shape)
+      .cpu_for<LeakyReluGrad>(FloatTypes())
+      .gradient(leaky_relu_grad_gradient)
       .doc("gradients where features > 0, else alpha * gradients.");
-  unary("Softplus", kFloating).cpu_for<Softplus>(FloatTypes()).gradient(softplus_gradient).doc("log(exp(features) + 1).");
-  grad("SoftplusGrad", "features: T", kFloating).cpu_for<SoftplusGrad>(FloatTypes()).gradient(softplus_grad_gradient)
+  unary("Softplus", kFloating)
+      .cpu_for<Softplus>(FloatTypes())
+      .gradient(softplus_gradient)
+      .doc("log(exp(features) + 1).");
+  grad("SoftplusGrad", "features: T", kFloating)
+      .cpu_for<SoftplusGrad>(FloatTypes())
+      .gradient(softplus_grad_gradient)
       .doc("gradients / (exp(-features) + 1).");
-  unary("Softsign", kFloating).cpu_for<Softsign>(FloatTypes()).gradient(softsign_gradient).doc("features / (abs(features) + 1).");
-  grad("SoftsignGrad", "features: T", kFloating).cpu_for<SoftsignGrad>(FloatTypes()).doc("gradients / (1 + abs(features))^2.");
+  unary("Softsign", kFloating)
+      .cpu_for<Softsign>(FloatTypes())
+      .gradient(softsign_gradient)
+      .doc("features / (abs(features) + 1).");
+  grad("SoftsignGrad", "features: T", kFloating)
+      .cpu_for<SoftsignGrad>(FloatTypes())
+      .doc("gradients / (1 + abs(features))^2.");
 }
 
 }  // namespace millrace

@@ -80,13 +80,18 @@ TEST(BiasAdd, adds_along_the_channels) {
   ASSERT_TRUE(t.run().ok());
   EXPECT_EQ(t.output(0).to_vector<float>(), (std::vector<float>{11, 22, 33, 14, 25, 36}));
   OpTest n(all_ops(), "BiasAdd");
-  n.attr("data_format", "NCHW").input(Tensor({1, 2, 2}, std::vector<int32_t>{1, 2, 3, 4})).input(Tensor(std::vector<int32_t>{10, 20}));
+  n.attr("data_format", "NCHW")
+      .input(Tensor({1, 2, 2}, std::vector<int32_t>{1, 2, 3, 4}))
+      .input(Tensor(std::vector<int32_t>{10, 20}));
   ASSERT_TRUE(n.run().ok());
   EXPECT_EQ(n.output(0).to_vector<int32_t>(), (std::vector<int32_t>{11, 12, 23, 24}));
   OpTest bad(all_ops(), "BiasAdd");
   bad.input(Tensor(DataType::kFloat, {2, 3})).input(Tensor(DataType::kFloat, {2}));
   const absl::Status s = bad.run();
-  EXPECT_NE(std::string(s.message()).find("Must provide as many biases as the last dimension of the input tensor: [2] vs. [2,3]"), std::string::npos) << s;
+  EXPECT_NE(std::string(s.message())
+                .find("Must provide as many biases as the last dimension of the input tensor: [2] vs. [2,3]"),
+            std::string::npos)
+      << s;
 }
 
 TEST(BiasAddGrad, sums_all_but_the_channels) {
@@ -138,7 +143,8 @@ TEST(CrossEntropy, loss_and_gradient_are_tensorflows) {
   d.input(Tensor({2, 1}, std::vector<float>{0, 1})).input(Tensor({1, 3}, std::vector<float>{0, 1, 2}));
   ASSERT_TRUE(d.run().ok());
   expect_near(d.output(0).flat<float>(), {3.295837f, 3.295837f});
-  expect_near(d.output(1).flat<float>(), {0.33333334f, -0.6666666f, -1.6666666f, 0.33333334f, -0.6666666f, -1.6666666f});
+  expect_near(d.output(1).flat<float>(),
+              {0.33333334f, -0.6666666f, -1.6666666f, 0.33333334f, -0.6666666f, -1.6666666f});
 }
 
 TEST(CrossEntropy, refuses_labels_out_of_range) {
@@ -147,8 +153,11 @@ TEST(CrossEntropy, refuses_labels_out_of_range) {
     t.input(Tensor(DataType::kFloat, {2, 3})).input(Tensor(std::vector<int32_t>{0, bad}));
     const absl::Status s = t.run();
     EXPECT_TRUE(absl::IsInvalidArgument(s));
-    EXPECT_NE(std::string(s.message()).find("Received a label value of " + std::to_string(bad) + " which is outside the valid range of [0, 3).  Label values: 0"),
-              std::string::npos) << s;
+    EXPECT_NE(std::string(s.message())
+                  .find("Received a label value of " + std::to_string(bad) +
+                        " which is outside the valid range of [0, 3).  Label values: 0"),
+              std::string::npos)
+        << s;
   }
 }
 

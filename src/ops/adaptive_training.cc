@@ -1,5 +1,5 @@
-// Ops that apply gradients by rules whose step adapts to each element's past: the Adagrad, RMSProp, Adadelta and FTRL families, and
-// the proximal and sign based ones.
+// Ops that apply gradients by rules whose step adapts to each element's past: the Adagrad, RMSProp, Adadelta and FTRL
+// families, and the proximal and sign based ones.
 
 #include <algorithm>
 #include <cmath>
@@ -19,7 +19,11 @@ template <class S> S shrink(S x, S by) { return by > 0 ? sign(x) * std::max(std:
 
 struct RmsPropOp {
   static ApplyForm form() {
-    return {"ApplyRMSProp", {"var", "ms", "mom"}, {"lr", "rho", "momentum", "epsilon", "grad"}, "grad", "",
+    return {"ApplyRMSProp",
+            {"var", "ms", "mom"},
+            {"lr", "rho", "momentum", "epsilon", "grad"},
+            "grad",
+            "",
             "ms = rho * ms + (1 - rho) * grad^2; mom = momentum * mom + lr * grad / sqrt(ms + epsilon); var -= mom."};
   }
   template <class S> struct Rule {
@@ -36,7 +40,11 @@ struct RmsPropOp {
 
 struct CenteredRmsPropOp {
   static ApplyForm form() {
-    return {"ApplyCenteredRMSProp", {"var", "mg", "ms", "mom"}, {"lr", "rho", "momentum", "epsilon", "grad"}, "grad", "",
+    return {"ApplyCenteredRMSProp",
+            {"var", "mg", "ms", "mom"},
+            {"lr", "rho", "momentum", "epsilon", "grad"},
+            "grad",
+            "",
             "RMSProp that divides by an estimate of the gradient's variance."};
   }
   template <class S> struct Rule {
@@ -66,7 +74,11 @@ template <class S> struct AdagradRule {
 
 struct AdagradOp {
   static ApplyForm form() {
-    return {"ApplyAdagrad", {"var", "accum"}, {"lr", "grad"}, "grad", "update_slots: bool = true",
+    return {"ApplyAdagrad",
+            {"var", "accum"},
+            {"lr", "grad"},
+            "grad",
+            "update_slots: bool = true",
             "accum += grad^2; var -= lr * grad / sqrt(accum)."};
   }
   template <class S> static AdagradRule<S> make(const Hyperparameters<S>& h) { return {h[0], S(0), h.flag, false}; }
@@ -74,7 +86,11 @@ struct AdagradOp {
 
 struct AdagradV2Op {
   static ApplyForm form() {
-    return {"ApplyAdagradV2", {"var", "accum"}, {"lr", "epsilon", "grad"}, "grad", "update_slots: bool = true",
+    return {"ApplyAdagradV2",
+            {"var", "accum"},
+            {"lr", "epsilon", "grad"},
+            "grad",
+            "update_slots: bool = true",
             "accum += grad^2; var -= lr * grad / (sqrt(accum) + epsilon)."};
   }
   template <class S> static AdagradRule<S> make(const Hyperparameters<S>& h) { return {h[0], h[1], h.flag, true}; }
@@ -82,8 +98,12 @@ struct AdagradV2Op {
 
 struct AdagradDaOp {
   static ApplyForm form() {
-    return {"ApplyAdagradDA", {"var", "gradient_accumulator", "gradient_squared_accumulator"}, {"grad", "lr", "l1", "l2", "global_step"},
-            "grad", "", "Adagrad by dual averaging: var follows from the sums of all gradients and of their squares."};
+    return {"ApplyAdagradDA",
+            {"var", "gradient_accumulator", "gradient_squared_accumulator"},
+            {"grad", "lr", "l1", "l2", "global_step"},
+            "grad",
+            "",
+            "Adagrad by dual averaging: var follows from the sums of all gradients and of their squares."};
   }
   template <class S> struct Rule {
     static constexpr int kSlots = 3;
@@ -101,7 +121,11 @@ struct AdagradDaOp {
 
 struct AdadeltaOp {
   static ApplyForm form() {
-    return {"ApplyAdadelta", {"var", "accum", "accum_update"}, {"lr", "rho", "epsilon", "grad"}, "grad", "",
+    return {"ApplyAdadelta",
+            {"var", "accum", "accum_update"},
+            {"lr", "rho", "epsilon", "grad"},
+            "grad",
+            "",
             "Steps as large as past steps were, over past gradients (https://arxiv.org/abs/1212.5701)."};
   }
   template <class S> struct Rule {
@@ -144,25 +168,41 @@ template <class S> struct FtrlRule {
 
 struct FtrlOp {
   static ApplyForm form() {
-    return {"ApplyFtrl", {"var", "accum", "linear"}, {"grad", "lr", "l1", "l2", "lr_power"}, "grad", "multiply_linear_by_lr: bool = false",
+    return {"ApplyFtrl",
+            {"var", "accum", "linear"},
+            {"grad", "lr", "l1", "l2", "lr_power"},
+            "grad",
+            "multiply_linear_by_lr: bool = false",
             "Follow the regularized leader, proximal form."};
   }
-  template <class S> static FtrlRule<S> make(const Hyperparameters<S>& h) { return {h[0], h[1], h[2], S(0), h[3], h.flag}; }
+  template <class S> static FtrlRule<S> make(const Hyperparameters<S>& h) {
+    return {h[0], h[1], h[2], S(0), h[3], h.flag};
+  }
 };
 
 struct FtrlV2Op {
   static ApplyForm form() {
-    return {"ApplyFtrlV2", {"var", "accum", "linear"}, {"grad", "lr", "l1", "l2", "l2_shrinkage", "lr_power"}, "grad",
-            "multiply_linear_by_lr: bool = false", "Follow the regularized leader, with a shrinkage of weights that leaves accum alone."};
+    return {"ApplyFtrlV2",
+            {"var", "accum", "linear"},
+            {"grad", "lr", "l1", "l2", "l2_shrinkage", "lr_power"},
+            "grad",
+            "multiply_linear_by_lr: bool = false",
+            "Follow the regularized leader, with a shrinkage of weights that leaves accum alone."};
   }
-  template <class S> static FtrlRule<S> make(const Hyperparameters<S>& h) { return {h[0], h[1], h[2], h[3], h[4], h.flag}; }
+  template <class S> static FtrlRule<S> make(const Hyperparameters<S>& h) {
+    return {h[0], h[1], h[2], h[3], h[4], h.flag};
+  }
 };
 
 // --- Proximal steps: Duchi and Singer, FOBOS (NIPS 2009)
 
 struct ProximalGradientDescentOp {
   static ApplyForm form() {
-    return {"ApplyProximalGradientDescent", {"var"}, {"alpha", "l1", "l2", "delta"}, "delta", "",
+    return {"ApplyProximalGradientDescent",
+            {"var"},
+            {"alpha", "l1", "l2", "delta"},
+            "delta",
+            "",
             "A step of gradient descent, then shrinkage by l1 and l2."};
   }
   template <class S> struct Rule {
@@ -175,7 +215,11 @@ struct ProximalGradientDescentOp {
 
 struct ProximalAdagradOp {
   static ApplyForm form() {
-    return {"ApplyProximalAdagrad", {"var", "accum"}, {"lr", "l1", "l2", "grad"}, "grad", "",
+    return {"ApplyProximalAdagrad",
+            {"var", "accum"},
+            {"lr", "l1", "l2", "grad"},
+            "grad",
+            "",
             "A step of Adagrad, then shrinkage by l1 and l2."};
   }
   template <class S> struct Rule {
@@ -194,7 +238,11 @@ struct ProximalAdagradOp {
 
 struct AdaMaxOp {
   static ApplyForm form() {
-    return {"ApplyAdaMax", {"var", "m", "v"}, {"beta1_power", "lr", "beta1", "beta2", "epsilon", "grad"}, "grad", "",
+    return {"ApplyAdaMax",
+            {"var", "m", "v"},
+            {"beta1_power", "lr", "beta1", "beta2", "epsilon", "grad"},
+            "grad",
+            "",
             "Adam with the infinity norm (https://arxiv.org/abs/1412.6980, section 7)."};
   }
   template <class S> struct Rule {
@@ -206,13 +254,19 @@ struct AdaMaxOp {
       s[0] -= rate * (s[1] / (s[2] + epsilon));
     }
   };
-  template <class S> static Rule<S> make(const Hyperparameters<S>& h) { return {h[1] / (S(1) - h[0]), h[2], h[3], h[4]}; }
+  template <class S> static Rule<S> make(const Hyperparameters<S>& h) {
+    return {h[1] / (S(1) - h[0]), h[2], h[3], h[4]};
+  }
 };
 
 struct AmsgradOp {
   static ApplyForm form() {
-    return {"ApplyAdamWithAmsgrad", {"var", "m", "v", "vhat"}, {"beta1_power", "beta2_power", "lr", "beta1", "beta2", "epsilon", "grad"},
-            "grad", "", "Adam that divides by the largest second moment so far."};
+    return {"ApplyAdamWithAmsgrad",
+            {"var", "m", "v", "vhat"},
+            {"beta1_power", "beta2_power", "lr", "beta1", "beta2", "epsilon", "grad"},
+            "grad",
+            "",
+            "Adam that divides by the largest second moment so far."};
   }
   template <class S> struct Rule {
     static constexpr int kSlots = 4;
@@ -233,8 +287,8 @@ struct AmsgradOp {
 
 struct AddSignOp {
   static ApplyForm form() {
-    return {"ApplyAddSign", {"var", "m"}, {"lr", "alpha", "sign_decay", "beta", "grad"}, "grad", "",
-            "var -= lr * (alpha + sign_decay * sign(grad) * sign(m)) * grad."};
+    return {"ApplyAddSign", {"var", "m"}, {"lr", "alpha", "sign_decay", "beta", "grad"},
+            "grad",         "",           "var -= lr * (alpha + sign_decay * sign(grad) * sign(m)) * grad."};
   }
   template <class S> struct Rule {
     static constexpr int kSlots = 2;
@@ -249,8 +303,8 @@ struct AddSignOp {
 
 struct PowerSignOp {
   static ApplyForm form() {
-    return {"ApplyPowerSign", {"var", "m"}, {"lr", "logbase", "sign_decay", "beta", "grad"}, "grad", "",
-            "var -= lr * exp(logbase * sign_decay * sign(grad) * sign(m)) * grad."};
+    return {"ApplyPowerSign", {"var", "m"}, {"lr", "logbase", "sign_decay", "beta", "grad"},
+            "grad",           "",           "var -= lr * exp(logbase * sign_decay * sign(grad) * sign(m)) * grad."};
   }
   template <class S> struct Rule {
     static constexpr int kSlots = 2;

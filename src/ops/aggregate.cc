@@ -15,14 +15,12 @@ namespace millrace {
 namespace {
 
 struct Plus {
-  template <class T>
-  T operator()(T x, T y) const {
+  template <class T> T operator()(T x, T y) const {
     return wrapping(x, y, [](auto a, auto b) { return a + b; });
   }
 };
 
-template <class T>
-class AddN final : public Kernel {
+template <class T> class AddN final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     const int count = ctx.num_inputs();
     if (count < 1) return invalid_argument("'", ctx.node().name, "' (AddN): no inputs");

@@ -17,22 +17,17 @@ namespace {
 
 using namespace gradients;  // NOLINT: the rules read as the formulas do
 
-template <class T>
-auto comparable(T x) {
-  if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)
-    return static_cast<float>(x);
-  else if constexpr (std::is_same_v<T, bool>)
-    return static_cast<uint8_t>(x);
-  else
-    return x;
+template <class T> auto comparable(T x) {
+  if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) return static_cast<float>(x);
+  else if constexpr (std::is_same_v<T, bool>) return static_cast<uint8_t>(x);
+  else return x;
 }
 
 // ---- ArgMax, ArgMin ----
 
 // The index of the first greatest (smallest) element; NaN is never chosen over a number, and index 0 if there are only
 // NaNs.
-template <class T, bool greatest>
-class ArgExtreme final : public Kernel {
+template <class T, bool greatest> class ArgExtreme final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto x, ctx.flat<T>(0));
@@ -88,17 +83,10 @@ class ArgExtreme final : public Kernel {
     explicit Writer(Tensor* out) : dtype(out->dtype()), data(out->raw_mutable_data()) {}
     void set(int64_t i, int64_t v) const {
       switch (dtype) {
-        case DataType::kInt32:
-          static_cast<int32_t*>(data)[i] = static_cast<int32_t>(v);
-          break;
-        case DataType::kInt16:
-          static_cast<int16_t*>(data)[i] = static_cast<int16_t>(v);
-          break;
-        case DataType::kUint16:
-          static_cast<uint16_t*>(data)[i] = static_cast<uint16_t>(v);
-          break;
-        default:
-          static_cast<int64_t*>(data)[i] = v;
+        case DataType::kInt32: static_cast<int32_t*>(data)[i] = static_cast<int32_t>(v); break;
+        case DataType::kInt16: static_cast<int16_t*>(data)[i] = static_cast<int16_t>(v); break;
+        case DataType::kUint16: static_cast<uint16_t*>(data)[i] = static_cast<uint16_t>(v); break;
+        default: static_cast<int64_t*>(data)[i] = v;
       }
     }
     DataType dtype;
@@ -125,10 +113,8 @@ class ArgExtreme final : public Kernel {
     }
   }
 };
-template <class T>
-using ArgMax = ArgExtreme<T, true>;
-template <class T>
-using ArgMin = ArgExtreme<T, false>;
+template <class T> using ArgMax = ArgExtreme<T, true>;
+template <class T> using ArgMin = ArgExtreme<T, false>;
 
 absl::Status arg_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const PartialTensorShape dimension, c.with_rank(1, 0));
@@ -166,8 +152,7 @@ using Key = std::conditional_t<std::is_same_v<T, double>, double,
                                std::conditional_t<std::is_same_v<T, uint64_t>, uint64_t,
                                                   std::conditional_t<std::is_integral_v<T>, int64_t, float>>>;
 
-template <class K>
-bool before(K x, K y) {  // NaN first: any order will do, but it must be one
+template <class K> bool before(K x, K y) {  // NaN first: any order will do, but it must be one
   if constexpr (std::is_floating_point_v<K>) {
     if (x != x) return y == y;
     if (y != y) return false;
@@ -176,8 +161,7 @@ bool before(K x, K y) {  // NaN first: any order will do, but it must be one
 }
 
 // The first k of `order`, which is a permutation of [0, n), by keys; of equal keys the first comes first.
-template <class K>
-void sort_top(const K* keys, int64_t n, int64_t k, int64_t* order) {
+template <class K> void sort_top(const K* keys, int64_t n, int64_t k, int64_t* order) {
   auto less = [keys](int64_t a, int64_t b) {
     if (before(keys[a], keys[b])) return true;
     if (before(keys[b], keys[a])) return false;
@@ -189,14 +173,9 @@ void sort_top(const K* keys, int64_t n, int64_t k, int64_t* order) {
 
 void write_index(DataType dtype, void* out, int64_t i, int64_t v) {
   switch (dtype) {
-    case DataType::kInt16:
-      static_cast<int16_t*>(out)[i] = static_cast<int16_t>(v);
-      break;
-    case DataType::kInt32:
-      static_cast<int32_t*>(out)[i] = static_cast<int32_t>(v);
-      break;
-    default:
-      static_cast<int64_t*>(out)[i] = v;
+    case DataType::kInt16: static_cast<int16_t*>(out)[i] = static_cast<int16_t>(v); break;
+    case DataType::kInt32: static_cast<int32_t*>(out)[i] = static_cast<int32_t>(v); break;
+    default: static_cast<int64_t*>(out)[i] = v;
   }
 }
 
@@ -206,8 +185,7 @@ int64_t largest_index(DataType dtype) {
   return std::numeric_limits<int64_t>::max();
 }
 
-template <class T>
-class TopK final : public Kernel {
+template <class T> class TopK final : public Kernel {
  public:
   absl::Status init(KernelInit& init) override {
     if (init.has_attr("k")) {
@@ -354,8 +332,7 @@ absl::Status top_k_gradient(GradientContext& g) {
 
 // ---- InTopK ----
 
-template <class I>
-class InTopK final : public Kernel {
+template <class I> class InTopK final : public Kernel {
  public:
   absl::Status init(KernelInit& init) override {
     if (init.has_attr("k")) {

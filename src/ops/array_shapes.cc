@@ -8,7 +8,8 @@ absl::StatusOr<std::optional<std::vector<int64_t>>> known_ints(ShapeContext& c, 
   MR_ASSIGN_OR_RETURN(std::optional<std::vector<int64_t>> values, c.int_values(i));
   if (values) return values;
   const std::optional<PartialTensorShape>& partial = c.input_partial_value(i);
-  if (partial && partial->is_fully_defined()) return std::optional(std::vector<int64_t>(partial->dims().begin(), partial->dims().end()));
+  if (partial && partial->is_fully_defined())
+    return std::optional(std::vector<int64_t>(partial->dims().begin(), partial->dims().end()));
   return std::optional<std::vector<int64_t>>();
 }
 
@@ -32,8 +33,8 @@ std::optional<PartialTensorShape> known_partial(ShapeContext& c, int i) {
 
 absl::StatusOr<int64_t> checked_axis(int64_t axis, int64_t rank) {
   if (axis < -rank || axis >= rank) {
-    return invalid_argument("Shape must be at least rank ", axis >= 0 ? axis + 1 : -(axis + 1) + 1, " but is rank ", rank,
-                            ": axis ", axis, " not in [", -rank, ", ", rank, ")");
+    return invalid_argument("Shape must be at least rank ", axis >= 0 ? axis + 1 : -(axis + 1) + 1, " but is rank ",
+                            rank, ": axis ", axis, " not in [", -rank, ", ", rank, ")");
   }
   return axis < 0 ? axis + rank : axis;
 }
@@ -41,7 +42,8 @@ absl::StatusOr<int64_t> checked_axis(int64_t axis, int64_t rank) {
 absl::Status identity_shape(ShapeContext& c) {
   for (int i = 0; i < c.num_outputs(); ++i) {
     MR_RETURN_IF_ERROR(c.set_output(i, c.input(i)));
-    if (const std::optional<PartialTensorShape> value = known_partial(c, i); value && value->is_fully_defined()) c.set_partial_value(i, *value);
+    if (const std::optional<PartialTensorShape> value = known_partial(c, i); value && value->is_fully_defined())
+      c.set_partial_value(i, *value);
     const auto handle = c.handle(i);
     if (!handle.empty()) c.set_handle(i, {handle.begin(), handle.end()});
   }

@@ -1,9 +1,9 @@
 #pragma once
-// What the shape functions of array ops share: integers that are known at construction, and what is known of a value that a
-// later node takes as a shape.
+// What the shape functions of array ops share: integers that are known at construction, and what is known of a value
+// that a later node takes as a shape.
 //
-// A partial value of an integer vector is the shape that it would be; of an integer scalar, the shape of one dimension that
-// holds it. Both say -1 where an element is unknown.
+// A partial value of an integer vector is the shape that it would be; of an integer scalar, the shape of one dimension
+// that holds it. Both say -1 where an element is unknown.
 
 #include <optional>
 #include <vector>

@@ -47,7 +47,8 @@ absl::Status bias_shape(ShapeContext& c, bool nchw) {
   const int channel = channel_dim(value.rank(), nchw);
   const int64_t have = value.dim(channel), add = bias.dim(0);
   if (have >= 0 && add >= 0 && have != add) {
-    return invalid_argument("Must provide as many biases as the last dimension of the input tensor: ", bias, " vs. ", value);
+    return invalid_argument("Must provide as many biases as the last dimension of the input tensor: ", bias, " vs. ",
+                            value);
   }
   std::vector<int64_t> dims(value.dims().begin(), value.dims().end());
   dims[static_cast<size_t>(channel)] = have >= 0 ? have : add;
@@ -71,7 +72,9 @@ absl::Status bias_add_grad_shape(ShapeContext& c) {
 template <class T> struct SumType { using type = T; };
 template <> struct SumType<Half> { using type = float; };
 template <> struct SumType<BFloat16> { using type = float; };
-template <class T> requires std::is_integral_v<T> struct SumType<T> {
+template <class T>
+requires std::is_integral_v<T>
+struct SumType<T> {
   using type = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 };
 
@@ -95,7 +98,8 @@ template <class T> class BiasAdd final : public Kernel {
     MR_RETURN_IF_ERROR(check_rank(shape));
     const Layout l = layout_of(shape, nchw_);
     if (static_cast<int64_t>(bias.size()) != l.channels) {
-      return invalid_argument("Must provide as many biases as the last dimension of the input tensor: ", ctx.shape(1), " vs. ", shape);
+      return invalid_argument("Must provide as many biases as the last dimension of the input tensor: ", ctx.shape(1),
+                              " vs. ", shape);
     }
     MR_ASSIGN_OR_RETURN(const std::span<T> out, ctx.forward_or_allocate<T>(0, 0, shape));
     if (out.empty()) return absl::OkStatus();
@@ -138,23 +142,25 @@ template <class T> class BiasAddGrad final : public Kernel {
     if (out.empty()) return absl::OkStatus();
     // By channels, so that each sum has one order whatever the number of threads.
     constexpr int64_t kBlock = 64;
-    parallel_for((l.channels + kBlock - 1) / kBlock, l.outer * l.inner * kBlock / 4 + 1, [&](int64_t begin, int64_t end) {
-      const int64_t c0 = begin * kBlock, c1 = std::min(end * kBlock, l.channels);
-      std::vector<S> sums(static_cast<size_t>(c1 - c0), S{});
-      for (int64_t o = 0; o < l.outer; ++o) {
-        const T* row = dy.data() + (o * l.channels + c0) * l.inner;
-        if (l.inner == 1) {
-          for (int64_t c = 0; c < c1 - c0; ++c) sums[static_cast<size_t>(c)] += static_cast<S>(row[c]);
-        } else {
-          for (int64_t c = 0; c < c1 - c0; ++c) {
-            S sum{};
-            for (int64_t i = 0; i < l.inner; ++i) sum += static_cast<S>(row[c * l.inner + i]);
-            sums[static_cast<size_t>(c)] += sum;
-          }
-        }
-      }
-      for (int64_t c = c0; c < c1; ++c) out[static_cast<size_t>(c)] = static_cast<T>(sums[static_cast<size_t>(c - c0)]);
-    });
+    parallel_for((l.channels + kBlock - 1) / kBlock, l.outer * l.inner * kBlock / 4 + 1,
+                 [&](int64_t begin, int64_t end) {
+                   const int64_t c0 = begin * kBlock, c1 = std::min(end * kBlock, l.channels);
+                   std::vector<S> sums(static_cast<size_t>(c1 - c0), S{});
+                   for (int64_t o = 0; o < l.outer; ++o) {
+                     const T* row = dy.data() + (o * l.channels + c0) * l.inner;
+                     if (l.inner == 1) {
+                       for (int64_t c = 0; c < c1 - c0; ++c) sums[static_cast<size_t>(c)] += static_cast<S>(row[c]);
+                     } else {
+                       for (int64_t c = 0; c < c1 - c0; ++c) {
+                         S sum{};
+                         for (int64_t i = 0; i < l.inner; ++i) sum += static_cast<S>(row[c * l.inner + i]);
+                         sums[static_cast<size_t>(c)] += sum;
+                       }
+                     }
+                   }
+                   for (int64_t c = c0; c < c1; ++c)
+                     out[static_cast<size_t>(c)] = static_cast<T>(sums[static_cast<size_t>(c - c0)]);
+                 });
     return absl::OkStatus();
   }
 
@@ -242,18 +248,36 @@ absl::Status bias_add_grad_gradient(GradientContext& g) {
 
 void register_bias(Registry& registry) {
   constexpr const char* kT =
-      "T: {float, double, int32, uint8, int16, int8, complex64, int64, qint8, quint8, qint32, bfloat16, qint16, quint16, uint16, "
+      "T: {float, double, int32, uint8, int16, int8, complex64, int64, qint8, quint8, qint32, bfloat16, qint16, "
+      "quint16, uint16, "
       "complex128, half, uint32, uint64}";
-  registry.op("BiasAdd").input("value: T").input("bias: T").output("output: T").attr(kT)
+  registry.op("BiasAdd")
+      .input("value: T")
+      .input("bias: T")
+      .output("output: T")
+      .attr(kT)
       .attr("data_format: {'NHWC', 'NCHW'} = 'NHWC'")
-      .shape(bias_add_shape).cpu_for<BiasAdd>(NumberTypes()).gradient(bias_add_gradient)
+      .shape(bias_add_shape)
+      .cpu_for<BiasAdd>(NumberTypes())
+      .gradient(bias_add_gradient)
       .doc("value + bias, a vector over the last dimension (NHWC) or the second (NCHW).");
-  registry.op("BiasAddV1").input("value: T").input("bias: T").output("output: T").attr(kT)
-      .shape(bias_add_v1_shape).cpu_for<BiasAdd>(NumberTypes()).gradient(bias_add_v1_gradient)
+  registry.op("BiasAddV1")
+      .input("value: T")
+      .input("bias: T")
+      .output("output: T")
+      .attr(kT)
+      .shape(bias_add_v1_shape)
+      .cpu_for<BiasAdd>(NumberTypes())
+      .gradient(bias_add_v1_gradient)
       .doc("value + bias, a vector over the last dimension.");
-  registry.op("BiasAddGrad").input("out_backprop: T").output("output: T").attr(kT)
+  registry.op("BiasAddGrad")
+      .input("out_backprop: T")
+      .output("output: T")
+      .attr(kT)
       .attr("data_format: {'NHWC', 'NCHW'} = 'NHWC'")
-      .shape(bias_add_grad_shape).cpu_for<BiasAddGrad>(NumberTypes()).gradient(bias_add_grad_gradient)
+      .shape(bias_add_grad_shape)
+      .cpu_for<BiasAddGrad>(NumberTypes())
+      .gradient(bias_add_grad_gradient)
       .doc("The sum of out_backprop over all dimensions but the channels'.");
 }
 

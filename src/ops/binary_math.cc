@@ -21,43 +21,35 @@ using FloatsAndComplex = Types<Half, BFloat16, float, double, Complex64, Complex
 
 struct Plus {
   static constexpr BinaryLoop float_loop = &vector_loops::add;
-  template <class T>
-  T operator()(T x, T y) const {
+  template <class T> T operator()(T x, T y) const {
     return wrapping(x, y, [](auto a, auto b) { return a + b; });
   }
 };
 struct Minus {
   static constexpr BinaryLoop float_loop = &vector_loops::sub;
-  template <class T>
-  T operator()(T x, T y) const {
+  template <class T> T operator()(T x, T y) const {
     return wrapping(x, y, [](auto a, auto b) { return a - b; });
   }
 };
 struct Times {
   static constexpr BinaryLoop float_loop = &vector_loops::mul;
-  template <class T>
-  T operator()(T x, T y) const {
+  template <class T> T operator()(T x, T y) const {
     return wrapping(x, y, [](auto a, auto b) { return a * b; });
   }
 };
 struct MulNoNan {  // 0 wherever y is 0, even for infinite x
-  template <class T>
-  T operator()(T x, T y) const {
-    return y == T(0) ? T(0) : x * y;
-  }
+  template <class T> T operator()(T x, T y) const { return y == T(0) ? T(0) : x * y; }
 };
 
 // Integer quotients: checked against zero before the loop; the loop itself is safe for any values, as a reference
 // variable may change meanwhile. Division by -1 is negation, which wraps for the lowest number.
-template <class T>
-T quotient(T x, T y) {
+template <class T> T quotient(T x, T y) {
   if (y == 0) return 0;
   if constexpr (std::is_signed_v<T>)
     if (y == -1) return wrapping(T(0), x, [](auto a, auto b) { return a - b; });
   return static_cast<T>(x / y);
 }
-template <class T>
-T remainder_of(T x, T y) {
+template <class T> T remainder_of(T x, T y) {
   if (y == 0) return 0;
   if constexpr (std::is_signed_v<T>)
     if (y == -1) return 0;
@@ -67,27 +59,20 @@ struct Divide {
   static constexpr BinaryLoop float_loop = &vector_loops::div;
   static constexpr double kCost = 0.6;
   static constexpr OperandCheck kIntegerCheck = check_no_zero;
-  template <class T>
-  T operator()(T x, T y) const {
-    if constexpr (std::is_integral_v<T>)
-      return quotient(x, y);
-    else
-      return x / y;
+  template <class T> T operator()(T x, T y) const {
+    if constexpr (std::is_integral_v<T>) return quotient(x, y);
+    else return x / y;
   }
 };
 struct DivNoNan {
   static constexpr BinaryLoop float_loop = &vector_loops::div_no_nan;
   static constexpr double kCost = 0.6;
-  template <class T>
-  T operator()(T x, T y) const {
-    return y == T(0) ? T(0) : x / y;
-  }
+  template <class T> T operator()(T x, T y) const { return y == T(0) ? T(0) : x / y; }
 };
 struct FloorDiv {
   static constexpr double kCost = 1;
   static constexpr OperandCheck kIntegerCheck = check_no_zero;
-  template <class T>
-  T operator()(T x, T y) const {
+  template <class T> T operator()(T x, T y) const {
     if constexpr (std::is_integral_v<T>) {
       const T q = quotient(x, y);
       if constexpr (std::is_signed_v<T>)
@@ -101,13 +86,10 @@ struct FloorDiv {
 struct FloorMod {
   static constexpr double kCost = 5;
   static constexpr OperandCheck kIntegerCheck = check_no_zero;
-  template <class T>
-  T operator()(T x, T y) const {
+  template <class T> T operator()(T x, T y) const {
     T r;
-    if constexpr (std::is_integral_v<T>)
-      r = remainder_of(x, y);
-    else
-      r = std::fmod(x, y);
+    if constexpr (std::is_integral_v<T>) r = remainder_of(x, y);
+    else r = std::fmod(x, y);
     if constexpr (std::is_signed_v<T> || std::is_floating_point_v<T>)
       if (r != 0 && (r < 0) != (y < 0)) r = static_cast<T>(r + y);
     return r;
@@ -116,36 +98,28 @@ struct FloorMod {
 struct TruncateDiv {
   static constexpr double kCost = 1;
   static constexpr OperandCheck kIntegerCheck = check_no_zero;
-  template <class T>
-  T operator()(T x, T y) const {
-    if constexpr (std::is_integral_v<T>)
-      return quotient(x, y);
-    else
-      return std::trunc(x / y);
+  template <class T> T operator()(T x, T y) const {
+    if constexpr (std::is_integral_v<T>) return quotient(x, y);
+    else return std::trunc(x / y);
   }
 };
 struct TruncateMod {
   static constexpr double kCost = 5;
   static constexpr OperandCheck kIntegerCheck = check_no_zero;
-  template <class T>
-  T operator()(T x, T y) const {
-    if constexpr (std::is_integral_v<T>)
-      return remainder_of(x, y);
-    else
-      return std::fmod(x, y);
+  template <class T> T operator()(T x, T y) const {
+    if constexpr (std::is_integral_v<T>) return remainder_of(x, y);
+    else return std::fmod(x, y);
   }
 };
 // half and bfloat16 round the quotient to themselves before it is floored or truncated, as TensorFlow does: a quotient
 // just below an integer becomes that integer.
-template <class T, double (*to_integer)(double)>
-struct SmallQuotient {
+template <class T, double (*to_integer)(double)> struct SmallQuotient {
   static constexpr double kCost = 3;
   float operator()(float x, float y) const {
     return static_cast<float>(to_integer(static_cast<double>(static_cast<float>(T(x / y)))));
   }
 };
-template <double (*to_integer)(double)>
-void small_quotients(OpBuilder& b) {
+template <double (*to_integer)(double)> void small_quotients(OpBuilder& b) {
   binary_kernels<SmallQuotient<Half, to_integer>>(b, Types<Half>{});
   binary_kernels<SmallQuotient<BFloat16, to_integer>>(b, Types<BFloat16>{});
 }
@@ -157,8 +131,7 @@ using RealTypesButSmall =
 struct Power {
   static constexpr double kCost = 15;
   static constexpr OperandCheck kIntegerCheck = check_not_negative;
-  template <class T>
-  T operator()(T x, T y) const {
+  template <class T> T operator()(T x, T y) const {
     if constexpr (std::is_integral_v<T>) {
       T result = 1;
       for (std::make_unsigned_t<T> n = y < 0 ? 0 : static_cast<std::make_unsigned_t<T>>(y); n != 0; n = n >> 1) {
@@ -176,67 +149,43 @@ struct Power {
 };
 struct Maximum {  // NaN wins
   static constexpr BinaryLoop float_loop = &vector_loops::maximum;
-  template <class T>
-  T operator()(T x, T y) const {
-    return x > y || x != x ? x : y;
-  }
+  template <class T> T operator()(T x, T y) const { return x > y || x != x ? x : y; }
 };
 struct Minimum {
   static constexpr BinaryLoop float_loop = &vector_loops::minimum;
-  template <class T>
-  T operator()(T x, T y) const {
-    return x < y || x != x ? x : y;
-  }
+  template <class T> T operator()(T x, T y) const { return x < y || x != x ? x : y; }
 };
 struct SquaredDifference {
   static constexpr BinaryLoop float_loop = &vector_loops::squared_difference;
-  template <class T>
-  T operator()(T x, T y) const {
+  template <class T> T operator()(T x, T y) const {
     const T d = Minus{}(x, y);
-    if constexpr (is_complex_type<T>)
-      return d * std::conj(d);
-    else
-      return Times{}(d, d);
+    if constexpr (is_complex_type<T>) return d * std::conj(d);
+    else return Times{}(d, d);
   }
 };
 struct Atan2 {
   static constexpr double kCost = 20;
-  template <class T>
-  T operator()(T y, T x) const {
-    return std::atan2(y, x);
-  }
+  template <class T> T operator()(T y, T x) const { return std::atan2(y, x); }
 };
 // 0 wherever x is 0, even where the rest is not finite.
 struct Xdivy {
-  template <class T>
-  T operator()(T x, T y) const {
-    return x == T(0) ? T(0) : x / y;
-  }
+  template <class T> T operator()(T x, T y) const { return x == T(0) ? T(0) : x / y; }
 };
 struct Xlogy {
   static constexpr double kCost = 6;
-  template <class T>
-  T operator()(T x, T y) const {
-    return x == T(0) ? T(0) : x * std::log(y);
-  }
+  template <class T> T operator()(T x, T y) const { return x == T(0) ? T(0) : x * std::log(y); }
 };
 struct Xlog1py {
   static constexpr double kCost = 8;
-  template <class T>
-  T operator()(T x, T y) const {
+  template <class T> T operator()(T x, T y) const {
     if (x == T(0)) return T(0);
-    if constexpr (is_complex_type<T>)
-      return x * std::log(T(1) + y);
-    else
-      return x * std::log1p(y);
+    if constexpr (is_complex_type<T>) return x * std::log(T(1) + y);
+    else return x * std::log1p(y);
   }
 };
 struct NextAfter {
   static constexpr double kCost = 5;
-  template <class T>
-  T operator()(T x, T y) const {
-    return std::nextafter(x, y);
-  }
+  template <class T> T operator()(T x, T y) const { return std::nextafter(x, y); }
 };
 
 // Joins strings, with broadcasting.
@@ -377,8 +326,7 @@ absl::Status atan2_gradient(GradientContext& g) {
 }
 
 // The family x * f(y) with 0 * anything = 0: `partials` gives the factors of dx (times x != 0) and dy.
-template <class F>
-absl::Status x_times_gradient(GradientContext& g, F&& partials) {
+template <class F> absl::Status x_times_gradient(GradientContext& g, F&& partials) {
   const Output dy = g.dy(0), x = g.x(0), y = g.x(1);
   const Output sx = shape(g, x), sy = shape(g, y);
   const auto [rx, ry] = broadcast_gradient_args(g, sx, sy);

@@ -18,13 +18,11 @@ absl::Status count(std::span<const I> values, std::span<const T> weights, bool b
     if (v < 0) return invalid_argument("Input arr must be non-negative!");
     if (static_cast<uint64_t>(v) >= bins.size()) continue;
     T& bin = bins[static_cast<size_t>(v)];
-    if (binary)
-      bin = T(1);
+    if (binary) bin = T(1);
     else if constexpr (std::is_integral_v<T>)
       bin = static_cast<T>(static_cast<std::make_unsigned_t<T>>(bin) +
                            static_cast<std::make_unsigned_t<T>>(weights.empty() ? T(1) : weights[i]));
-    else
-      bin += weights.empty() ? T(1) : weights[i];
+    else bin += weights.empty() ? T(1) : weights[i];
   }
   return absl::OkStatus();
 }
@@ -37,8 +35,7 @@ absl::StatusOr<int64_t> bins_wanted(const KernelContext& ctx) {
   return sizes[0];
 }
 
-template <class T>
-class Bincount final : public Kernel {
+template <class T> class Bincount final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto values, ctx.flat<int32_t>(0));
     MR_ASSIGN_OR_RETURN(const int64_t size, bins_wanted(ctx));
@@ -52,8 +49,7 @@ class Bincount final : public Kernel {
   }
 };
 
-template <class T, class I>
-class DenseBincount final : public Kernel {
+template <class T, class I> class DenseBincount final : public Kernel {
   absl::Status init(KernelInit& init) override {
     MR_ASSIGN_OR_RETURN(binary_, init.attr<bool>("binary_output"));
     return absl::OkStatus();
@@ -84,8 +80,7 @@ class DenseBincount final : public Kernel {
   bool binary_ = false;
 };
 
-template <class T>
-class Bucketize final : public Kernel {
+template <class T> class Bucketize final : public Kernel {
   absl::Status init(KernelInit& init) override {
     MR_ASSIGN_OR_RETURN(boundaries_, init.attr<std::vector<float>>("boundaries"));
     if (!std::is_sorted(boundaries_.begin(), boundaries_.end())) return invalid_argument("Expected sorted boundaries");

@@ -17,19 +17,16 @@ namespace {
 
 // Floats to integers towards zero, defined for every value: what does not fit in the wide integer becomes its lowest
 // number (x86's answer, TensorFlow's too), narrower types keep its low bits.
-template <class Wide, class F>
-Wide to_wide(F x) {
+template <class Wide, class F> Wide to_wide(F x) {
   constexpr F limit = static_cast<F>(-static_cast<F>(std::numeric_limits<Wide>::min()));
   return x >= -limit && x < limit ? static_cast<Wide>(x) : std::numeric_limits<Wide>::min();
 }
 
-template <class D, class S>
-D convert(S x) {
+template <class D, class S> D convert(S x) {
   if constexpr (std::is_same_v<S, Complex64> || std::is_same_v<S, Complex128>) {
     if constexpr (std::is_same_v<D, Complex64> || std::is_same_v<D, Complex128>)
       return D(static_cast<typename D::value_type>(x.real()), static_cast<typename D::value_type>(x.imag()));
-    else
-      return convert<D>(x.real());
+    else return convert<D>(x.real());
   } else if constexpr (std::is_same_v<D, Complex64> || std::is_same_v<D, Complex128>) {
     return D(static_cast<typename D::value_type>(x));
   } else if constexpr (std::is_same_v<D, bool>) {
@@ -49,78 +46,48 @@ D convert(S x) {
   }
 }
 
-template <class S, class D>
-void cast_loop(const void* x, void* out, int64_t n) {
+template <class S, class D> void cast_loop(const void* x, void* out, int64_t n) {
   const S* a = static_cast<const S*>(x);
   D* o = static_cast<D*>(out);
   for (int64_t i = 0; i < n; ++i) o[i] = convert<D>(a[i]);
 }
 
-template <class S>
-UnaryLoop loop_from(DataType to) {
+template <class S> UnaryLoop loop_from(DataType to) {
   switch (to) {
-    case DataType::kFloat:
-      return &cast_loop<S, float>;
-    case DataType::kDouble:
-      return &cast_loop<S, double>;
-    case DataType::kBool:
-      return &cast_loop<S, bool>;
-    case DataType::kInt8:
-      return &cast_loop<S, int8_t>;
-    case DataType::kInt16:
-      return &cast_loop<S, int16_t>;
-    case DataType::kInt32:
-      return &cast_loop<S, int32_t>;
-    case DataType::kInt64:
-      return &cast_loop<S, int64_t>;
-    case DataType::kUint8:
-      return &cast_loop<S, uint8_t>;
-    case DataType::kUint16:
-      return &cast_loop<S, uint16_t>;
-    case DataType::kUint32:
-      return &cast_loop<S, uint32_t>;
-    case DataType::kUint64:
-      return &cast_loop<S, uint64_t>;
-    case DataType::kComplex64:
-      return &cast_loop<S, Complex64>;
-    case DataType::kComplex128:
-      return &cast_loop<S, Complex128>;
-    default:
-      return nullptr;
+    case DataType::kFloat: return &cast_loop<S, float>;
+    case DataType::kDouble: return &cast_loop<S, double>;
+    case DataType::kBool: return &cast_loop<S, bool>;
+    case DataType::kInt8: return &cast_loop<S, int8_t>;
+    case DataType::kInt16: return &cast_loop<S, int16_t>;
+    case DataType::kInt32: return &cast_loop<S, int32_t>;
+    case DataType::kInt64: return &cast_loop<S, int64_t>;
+    case DataType::kUint8: return &cast_loop<S, uint8_t>;
+    case DataType::kUint16: return &cast_loop<S, uint16_t>;
+    case DataType::kUint32: return &cast_loop<S, uint32_t>;
+    case DataType::kUint64: return &cast_loop<S, uint64_t>;
+    case DataType::kComplex64: return &cast_loop<S, Complex64>;
+    case DataType::kComplex128: return &cast_loop<S, Complex128>;
+    default: return nullptr;
   }
 }
 
 // Between types other than half and bfloat16, which go through float.
 UnaryLoop find_loop(DataType from, DataType to) {
   switch (from) {
-    case DataType::kFloat:
-      return loop_from<float>(to);
-    case DataType::kDouble:
-      return loop_from<double>(to);
-    case DataType::kBool:
-      return loop_from<bool>(to);
-    case DataType::kInt8:
-      return loop_from<int8_t>(to);
-    case DataType::kInt16:
-      return loop_from<int16_t>(to);
-    case DataType::kInt32:
-      return loop_from<int32_t>(to);
-    case DataType::kInt64:
-      return loop_from<int64_t>(to);
-    case DataType::kUint8:
-      return loop_from<uint8_t>(to);
-    case DataType::kUint16:
-      return loop_from<uint16_t>(to);
-    case DataType::kUint32:
-      return loop_from<uint32_t>(to);
-    case DataType::kUint64:
-      return loop_from<uint64_t>(to);
-    case DataType::kComplex64:
-      return loop_from<Complex64>(to);
-    case DataType::kComplex128:
-      return loop_from<Complex128>(to);
-    default:
-      return nullptr;
+    case DataType::kFloat: return loop_from<float>(to);
+    case DataType::kDouble: return loop_from<double>(to);
+    case DataType::kBool: return loop_from<bool>(to);
+    case DataType::kInt8: return loop_from<int8_t>(to);
+    case DataType::kInt16: return loop_from<int16_t>(to);
+    case DataType::kInt32: return loop_from<int32_t>(to);
+    case DataType::kInt64: return loop_from<int64_t>(to);
+    case DataType::kUint8: return loop_from<uint8_t>(to);
+    case DataType::kUint16: return loop_from<uint16_t>(to);
+    case DataType::kUint32: return loop_from<uint32_t>(to);
+    case DataType::kUint64: return loop_from<uint64_t>(to);
+    case DataType::kComplex64: return loop_from<Complex64>(to);
+    case DataType::kComplex128: return loop_from<Complex128>(to);
+    default: return nullptr;
   }
 }
 
@@ -128,16 +95,11 @@ bool is_small(DataType dtype) { return dtype == DataType::kHalf || dtype == Data
 
 int mantissa_bits(DataType dtype) {
   switch (dtype) {
-    case DataType::kDouble:
-      return 52;
-    case DataType::kFloat:
-      return 23;
-    case DataType::kHalf:
-      return 10;
-    case DataType::kBfloat16:
-      return 7;
-    default:
-      return 0;
+    case DataType::kDouble: return 52;
+    case DataType::kFloat: return 23;
+    case DataType::kHalf: return 10;
+    case DataType::kBfloat16: return 7;
+    default: return 0;
   }
 }
 DataType part_type(DataType dtype) {
@@ -147,8 +109,7 @@ DataType part_type(DataType dtype) {
 }
 
 // Truncate = true: the mantissa bits that the narrower type lacks are cleared before the conversion.
-template <class U>
-void clear_low_bits(const void* x, void* out, int64_t n, int bits) {
+template <class U> void clear_low_bits(const void* x, void* out, int64_t n, int bits) {
   const U mask = ~((U{1} << bits) - 1);
   for (int64_t i = 0; i < n; ++i) static_cast<U*>(out)[i] = static_cast<const U*>(x)[i] & mask;
 }
@@ -199,10 +160,8 @@ class Cast final : public Kernel {
       if (cleared_bits_ > 0) {
         const bool wide = part_type(from_) == DataType::kDouble;
         const int64_t parts = m * from_size_ / (wide ? 8 : 4);
-        if (wide)
-          clear_low_bits<uint64_t>(block, cleared, parts, cleared_bits_);
-        else
-          clear_low_bits<uint32_t>(block, cleared, parts, cleared_bits_);
+        if (wide) clear_low_bits<uint64_t>(block, cleared, parts, cleared_bits_);
+        else clear_low_bits<uint32_t>(block, cleared, parts, cleared_bits_);
         block = cleared;
       }
       if (!is_small(to_)) {
@@ -210,10 +169,8 @@ class Cast final : public Kernel {
         continue;
       }
       first_(block, result, m);
-      if (to_ == DataType::kHalf)
-        float_to_half(result, out + i * to_size_, m);
-      else
-        float_to_bfloat16(result, out + i * to_size_, m);
+      if (to_ == DataType::kHalf) float_to_half(result, out + i * to_size_, m);
+      else float_to_bfloat16(result, out + i * to_size_, m);
     }
   }
   DataType from_ = DataType::kInvalid, to_ = DataType::kInvalid;

@@ -32,9 +32,11 @@ absl::StatusOr<Wanted> read_request(KernelContext& ctx, size_t tensors, const ch
   MR_ASSIGN_OR_RETURN(w.names, ctx.vector<std::string>(1));
   MR_ASSIGN_OR_RETURN(w.specs, ctx.vector<std::string>(2));
   if (w.names.size() != w.specs.size()) {
-    return invalid_argument("tensor_names and shape_and_slices have different number of elements: ", w.names.size(), " vs. ", w.specs.size());
+    return invalid_argument("tensor_names and shape_and_slices have different number of elements: ", w.names.size(),
+                            " vs. ", w.specs.size());
   }
-  if (w.names.size() != tensors) return invalid_argument("Got ", w.names.size(), " tensor names, but ", tensors, " ", tensors_are, ".");
+  if (w.names.size() != tensors)
+    return invalid_argument("Got ", w.names.size(), " tensor names, but ", tensors, " ", tensors_are, ".");
   return w;
 }
 
@@ -42,7 +44,8 @@ absl::Status check_vectors(ShapeContext& c, int count) {
   for (const int i : {1, 2}) {
     MR_ASSIGN_OR_RETURN(const PartialTensorShape s, c.with_rank(i, 1));
     if (s.has_rank() && s.dim(0) >= 0 && s.dim(0) != count) {
-      return invalid_argument(i == 1 ? "tensor_names" : "shape_and_slices", " has ", s.dim(0), " elements, not ", count);
+      return invalid_argument(i == 1 ? "tensor_names" : "shape_and_slices", " has ", s.dim(0), " elements, not ",
+                              count);
     }
   }
   return absl::OkStatus();
@@ -66,8 +69,9 @@ class SaveV2 final : public Kernel {
       }
       MR_ASSIGN_OR_RETURN(const ShapeAndSlice spec, parse_shape_and_slice(w.specs[i]));
       if (!(spec.slice_shape == tensor.shape())) {
-        return invalid_argument("Slice in shape_and_slice specification does not match the shape of the tensor to  save: ", w.specs[i],
-                                ", tensor: ", tensor.shape());
+        return invalid_argument(
+            "Slice in shape_and_slice specification does not match the shape of the tensor to  save: ", w.specs[i],
+            ", tensor: ", tensor.shape());
       }
       MR_RETURN_IF_ERROR(writer->add_slice(w.names[i], spec.shape, spec.slice, tensor));
     }
@@ -90,11 +94,12 @@ absl::Status restore_shape(ShapeContext& c) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Tensor> restore_one(const BundleReader& reader, const std::string& name, const std::string& spec_text, DataType dtype) {
+absl::StatusOr<Tensor> restore_one(const BundleReader& reader, const std::string& name, const std::string& spec_text,
+                                   DataType dtype) {
   MR_ASSIGN_OR_RETURN(const BundleEntry entry, reader.entry(name));
   if (entry.dtype != dtype) {
-    return invalid_argument("tensor_name = ", name, "; expected dtype ", dtype_name(dtype), " does not equal original dtype ",
-                            dtype_name(entry.dtype));
+    return invalid_argument("tensor_name = ", name, "; expected dtype ", dtype_name(dtype),
+                            " does not equal original dtype ", dtype_name(entry.dtype));
   }
   if (spec_text.empty()) return reader.read(name);
   MR_ASSIGN_OR_RETURN(const ShapeAndSlice spec, parse_shape_and_slice(spec_text));
@@ -154,7 +159,8 @@ class MergeV2Checkpoints final : public Kernel {
         return invalid_argument("allow_missing_files was set to false and ", prefix, " did not exist.");
       }
     }
-    if (prefixes.empty()) return invalid_argument("MergeV2Checkpoints: there is no checkpoint to merge into ", destination);
+    if (prefixes.empty())
+      return invalid_argument("MergeV2Checkpoints: there is no checkpoint to merge into ", destination);
     return merge_bundles(prefixes, destination, delete_old_dirs_);
   }
 
@@ -195,37 +201,107 @@ class ShardedFilespec final : public Kernel {
 class RefusedFormat final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
-    return unimplemented(ctx.node().op, ": checkpoints of the first format are not supported; use SaveV2 and RestoreV2 (SaverDef.V2)");
+    return unimplemented(ctx.node().op,
+                         ": checkpoints of the first format are not supported; use SaveV2 and RestoreV2 (SaverDef.V2)");
   }
 };
 
 }  // namespace
 
 void register_checkpoint_ops(Registry& registry) {
-  registry.op("SaveV2").input("prefix: string").input("tensor_names: string").input("shape_and_slices: string").input("tensors: dtypes")
-      .attr("dtypes: list(type) >= 1").stateful().shape(save_shape).cpu<SaveV2>().not_differentiable()
+  registry.op("SaveV2")
+      .input("prefix: string")
+      .input("tensor_names: string")
+      .input("shape_and_slices: string")
+      .input("tensors: dtypes")
+      .attr("dtypes: list(type) >= 1")
+      .stateful()
+      .shape(save_shape)
+      .cpu<SaveV2>()
+      .not_differentiable()
       .doc("Writes tensors, or slices of partitioned ones, to the checkpoint `prefix`.");
-  registry.op("RestoreV2").input("prefix: string").input("tensor_names: string").input("shape_and_slices: string").output("tensors: dtypes")
-      .attr("dtypes: list(type) >= 1").stateful().shape(restore_shape).cpu<RestoreV2>().not_differentiable()
+  registry.op("RestoreV2")
+      .input("prefix: string")
+      .input("tensor_names: string")
+      .input("shape_and_slices: string")
+      .output("tensors: dtypes")
+      .attr("dtypes: list(type) >= 1")
+      .stateful()
+      .shape(restore_shape)
+      .cpu<RestoreV2>()
+      .not_differentiable()
       .doc("Reads tensors, or slices of them, from the checkpoint `prefix`.");
-  registry.op("MergeV2Checkpoints").input("checkpoint_prefixes: string").input("destination_prefix: string")
-      .attr("delete_old_dirs: bool = true").attr("allow_missing_files: bool = false").stateful().shape(merge_shape)
-      .cpu<MergeV2Checkpoints>().not_differentiable().doc("Joins checkpoints of several shards into one.");
-  registry.op("ShardedFilename").input("basename: string").input("shard: int32").input("num_shards: int32").output("filename: string")
-      .shape(scalars_to_scalar).cpu<ShardedFilename>().not_differentiable().doc("basename-00003-of-00100.");
-  registry.op("ShardedFilespec").input("basename: string").input("num_shards: int32").output("filename: string")
-      .shape(scalars_to_scalar).cpu<ShardedFilespec>().not_differentiable().doc("A pattern that matches all shards of basename.");
-  registry.op("Save").input("filename: string").input("tensor_names: string").input("data: T").attr("T: list(type) >= 1").stateful()
-      .shape(no_outputs).cpu<RefusedFormat>().not_differentiable().doc("Writes a checkpoint of the first format: refused.");
-  registry.op("SaveSlices").input("filename: string").input("tensor_names: string").input("shapes_and_slices: string").input("data: T")
-      .attr("T: list(type) >= 1").stateful().shape(no_outputs).cpu<RefusedFormat>().not_differentiable()
+  registry.op("MergeV2Checkpoints")
+      .input("checkpoint_prefixes: string")
+      .input("destination_prefix: string")
+      .attr("delete_old_dirs: bool = true")
+      .attr("allow_missing_files: bool = false")
+      .stateful()
+      .shape(merge_shape)
+      .cpu<MergeV2Checkpoints>()
+      .not_differentiable()
+      .doc("Joins checkpoints of several shards into one.");
+  registry.op("ShardedFilename")
+      .input("basename: string")
+      .input("shard: int32")
+      .input("num_shards: int32")
+      .output("filename: string")
+      .shape(scalars_to_scalar)
+      .cpu<ShardedFilename>()
+      .not_differentiable()
+      .doc("basename-00003-of-00100.");
+  registry.op("ShardedFilespec")
+      .input("basename: string")
+      .input("num_shards: int32")
+      .output("filename: string")
+      .shape(scalars_to_scalar)
+      .cpu<ShardedFilespec>()
+      .not_differentiable()
+      .doc("A pattern that matches all shards of basename.");
+  registry.op("Save")
+      .input("filename: string")
+      .input("tensor_names: string")
+      .input("data: T")
+      .attr("T: list(type) >= 1")
+      .stateful()
+      .shape(no_outputs)
+      .cpu<RefusedFormat>()
+      .not_differentiable()
       .doc("Writes a checkpoint of the first format: refused.");
-  registry.op("Restore").input("file_pattern: string").input("tensor_name: string").output("tensor: dt").attr("dt: type")
-      .attr("preferred_shard: int = -1").stateful().shape(unknown_shapes).cpu<RefusedFormat>().not_differentiable()
+  registry.op("SaveSlices")
+      .input("filename: string")
+      .input("tensor_names: string")
+      .input("shapes_and_slices: string")
+      .input("data: T")
+      .attr("T: list(type) >= 1")
+      .stateful()
+      .shape(no_outputs)
+      .cpu<RefusedFormat>()
+      .not_differentiable()
+      .doc("Writes a checkpoint of the first format: refused.");
+  registry.op("Restore")
+      .input("file_pattern: string")
+      .input("tensor_name: string")
+      .output("tensor: dt")
+      .attr("dt: type")
+      .attr("preferred_shard: int = -1")
+      .stateful()
+      .shape(unknown_shapes)
+      .cpu<RefusedFormat>()
+      .not_differentiable()
       .doc("Reads a checkpoint of the first format: refused.");
-  registry.op("RestoreSlice").input("file_pattern: string").input("tensor_name: string").input("shape_and_slice: string")
-      .output("tensor: dt").attr("dt: type").attr("preferred_shard: int = -1").stateful().shape(unknown_shapes).cpu<RefusedFormat>()
-      .not_differentiable().doc("Reads part of a checkpoint of the first format: refused.");
+  registry.op("RestoreSlice")
+      .input("file_pattern: string")
+      .input("tensor_name: string")
+      .input("shape_and_slice: string")
+      .output("tensor: dt")
+      .attr("dt: type")
+      .attr("preferred_shard: int = -1")
+      .stateful()
+      .shape(unknown_shapes)
+      .cpu<RefusedFormat>()
+      .not_differentiable()
+      .doc("Reads part of a checkpoint of the first format: refused.");
 }
 
 }  // namespace millrace

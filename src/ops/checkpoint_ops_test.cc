@@ -16,7 +16,8 @@ std::string folder() {
 }
 Tensor strings(std::vector<std::string> values) { return Tensor(values); }
 
-absl::Status save(const std::string& prefix, std::vector<std::string> names, std::vector<std::string> specs, std::vector<Tensor> tensors) {
+absl::Status save(const std::string& prefix, std::vector<std::string> names, std::vector<std::string> specs,
+                  std::vector<Tensor> tensors) {
   OpTest t(all_ops(), "SaveV2");
   t.input(Tensor(prefix)).input(strings(std::move(names))).input(strings(std::move(specs))).inputs(std::move(tensors));
   return t.run();
@@ -26,19 +27,23 @@ struct Restored {
   absl::Status status;
   std::vector<Tensor> values;
 };
-Restored restore(const std::string& prefix, std::vector<std::string> names, std::vector<std::string> specs, std::vector<DataType> dtypes) {
+Restored restore(const std::string& prefix, std::vector<std::string> names, std::vector<std::string> specs,
+                 std::vector<DataType> dtypes) {
   OpTest t(all_ops(), "RestoreV2");
   t.attr("dtypes", dtypes).input(Tensor(prefix)).input(strings(std::move(names))).input(strings(std::move(specs)));
   Restored r{t.run(), {}};
   for (int i = 0; r.status.ok() && i < t.num_outputs(); ++i) r.values.push_back(t.output(i));
   return r;
 }
-bool mentions(const absl::Status& s, const std::string& text) { return std::string(s.message()).find(text) != std::string::npos; }
+bool mentions(const absl::Status& s, const std::string& text) {
+  return std::string(s.message()).find(text) != std::string::npos;
+}
 
 TEST(Checkpoint, restores_what_it_saved) {
   const std::string prefix = folder() + "/model";
   ASSERT_TRUE(save(prefix, {"a", "b"}, {"", ""}, {Tensor(std::vector<float>{1, 2}), strings({"x", "y"})}).ok());
-  const Restored r = restore(prefix, {"b", "a", "a"}, {"", "", "2 1,1"}, {DataType::kString, DataType::kFloat, DataType::kFloat});
+  const Restored r =
+      restore(prefix, {"b", "a", "a"}, {"", "", "2 1,1"}, {DataType::kString, DataType::kFloat, DataType::kFloat});
   ASSERT_TRUE(r.status.ok()) << r.status;
   EXPECT_EQ(r.values[0].to_vector<std::string>(), (std::vector<std::string>{"x", "y"}));
   EXPECT_EQ(r.values[1].to_vector<float>(), (std::vector<float>{1, 2}));
@@ -56,8 +61,10 @@ TEST(Checkpoint, refuses_what_does_not_fit) {
   };
   const Case cases[] = {
       {prefix, "zz", "", DataType::kFloat, absl::StatusCode::kNotFound, "Key zz not found in checkpoint"},
-      {prefix, "a", "", DataType::kInt32, absl::StatusCode::kInvalidArgument, "expected dtype int32 does not equal original dtype float"},
-      {prefix, "a", "3 1,1", DataType::kFloat, absl::StatusCode::kInvalidArgument, "does not match the shape stored in checkpoint: [2]"},
+      {prefix, "a", "", DataType::kInt32, absl::StatusCode::kInvalidArgument,
+       "expected dtype int32 does not equal original dtype float"},
+      {prefix, "a", "3 1,1", DataType::kFloat, absl::StatusCode::kInvalidArgument,
+       "does not match the shape stored in checkpoint: [2]"},
       {prefix, "a", "foo", DataType::kFloat, absl::StatusCode::kInvalidArgument, ""},
       {prefix + "x", "a", "", DataType::kFloat, absl::StatusCode::kNotFound, "Failed to find any matching files for"},
   };

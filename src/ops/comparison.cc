@@ -11,12 +11,9 @@ namespace millrace {
 
 namespace {
 
-#define MR_COMPARISON(name, symbol)   \
-  struct name {                       \
-    template <class T>                \
-    bool operator()(T x, T y) const { \
-      return x symbol y;              \
-    }                                 \
+#define MR_COMPARISON(name, symbol)                                           \
+  struct name {                                                               \
+    template <class T> bool operator()(T x, T y) const { return x symbol y; } \
   };
 MR_COMPARISON(EqualTo, ==)
 MR_COMPARISON(NotEqualTo, !=)
@@ -37,8 +34,7 @@ struct Or {
 };
 
 // Equal and NotEqual: with incompatible_shape_error = false, shapes that do not broadcast are one `false` (or `true`).
-template <bool negated, class Inner>
-class Equality final : public Kernel {
+template <bool negated, class Inner> class Equality final : public Kernel {
  public:
   explicit Equality(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
   absl::Status init(KernelInit& init) override {
@@ -56,8 +52,7 @@ class Equality final : public Kernel {
   bool error_ = true;
 };
 
-template <bool negated>
-class CompareStrings final : public Kernel {
+template <bool negated> class CompareStrings final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto x, ctx.flat<std::string>(0));
     MR_ASSIGN_OR_RETURN(const auto y, ctx.flat<std::string>(1));
@@ -79,12 +74,10 @@ class CompareStrings final : public Kernel {
   }
 };
 
-template <bool negated, class Op, class T>
-std::unique_ptr<Kernel> make_equality() {
+template <bool negated, class Op, class T> std::unique_ptr<Kernel> make_equality() {
   return std::make_unique<Equality<negated, Kernel>>(elementwise_internal::Binary<Op, T>::make());
 }
-template <bool negated>
-std::unique_ptr<Kernel> make_string_equality() {
+template <bool negated> std::unique_ptr<Kernel> make_string_equality() {
   return std::make_unique<Equality<negated, Kernel>>(std::make_unique<CompareStrings<negated>>());
 }
 // Quantized types compare by their bits.
@@ -126,8 +119,7 @@ class QuantizedEquality final : public Kernel {
   bool negated_;
   bool error_ = true;
 };
-template <bool negated>
-std::unique_ptr<Kernel> make_quantized_equality() {
+template <bool negated> std::unique_ptr<Kernel> make_quantized_equality() {
   return std::make_unique<QuantizedEquality>(negated);
 }
 
@@ -141,8 +133,7 @@ absl::Status equality_shape(ShapeContext& c) {
   return c.set_output(0, certain ? *std::move(shape) : PartialTensorShape());
 }
 
-template <bool negated, class Op, class... Ts>
-void equality_kernels(OpBuilder& b, Types<Ts...>) {
+template <bool negated, class Op, class... Ts> void equality_kernels(OpBuilder& b, Types<Ts...>) {
   (b.kernel({"CPU", {{"T", dtype_of<Ts>}}, &make_equality<negated, Op, Ts>}), ...);
   b.kernel({"CPU", {{"T", DataType::kString}}, &make_string_equality<negated>});
   for (const DataType q :
@@ -153,8 +144,7 @@ void equality_kernels(OpBuilder& b, Types<Ts...>) {
 using EqualityTypes = Types<bool, Half, BFloat16, float, double, int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t,
                             uint32_t, uint64_t, Complex64, Complex128>;
 
-template <bool negated, class Op>
-void equality(Registry& r, std::string_view name, std::string_view doc) {
+template <bool negated, class Op> void equality(Registry& r, std::string_view name, std::string_view doc) {
   OpBuilder b = r.op(name);
   b.input("x: T")
       .input("y: T")
@@ -166,8 +156,7 @@ void equality(Registry& r, std::string_view name, std::string_view doc) {
   equality_kernels<negated, Op>(b, EqualityTypes{});
 }
 
-template <class Op>
-void order(Registry& r, std::string_view name, std::string_view doc) {
+template <class Op> void order(Registry& r, std::string_view name, std::string_view doc) {
   OpBuilder b = r.op(name);
   b.input("x: T").input("y: T").output("z: bool");
   b.attr("T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64}");
@@ -175,12 +164,10 @@ void order(Registry& r, std::string_view name, std::string_view doc) {
   binary_kernels<Op>(b, RealTypes{});
 }
 
-template <class Op>
-std::unique_ptr<Kernel> make_logical() {
+template <class Op> std::unique_ptr<Kernel> make_logical() {
   return make_binary_kernel({&binary_loop<Op, bool, bool>, DataType::kBool, DataType::kBool, 0.1});
 }
-template <class Op>
-void logical(Registry& r, std::string_view name, std::string_view doc) {
+template <class Op> void logical(Registry& r, std::string_view name, std::string_view doc) {
   OpBuilder b = r.op(name);
   b.input("x: bool")
       .input("y: bool")
@@ -192,8 +179,7 @@ void logical(Registry& r, std::string_view name, std::string_view doc) {
   b.kernel({"CPU", {}, &make_logical<Op>});
 }
 
-template <class T>
-class ApproximateEqual final : public Kernel {
+template <class T> class ApproximateEqual final : public Kernel {
   absl::Status init(KernelInit& init) override {
     MR_ASSIGN_OR_RETURN(tolerance_, init.attr<float>("tolerance"));
     return absl::OkStatus();

@@ -14,42 +14,24 @@ namespace {
 using namespace gradients;  // NOLINT: the rules read as the formulas do
 
 struct RealPart {
-  template <class T>
-  auto operator()(T x) const {
-    return x.real();
-  }
+  template <class T> auto operator()(T x) const { return x.real(); }
 };
 struct ImagPart {
-  template <class T>
-  auto operator()(T x) const {
-    return x.imag();
-  }
+  template <class T> auto operator()(T x) const { return x.imag(); }
 };
 struct Angle {
   static constexpr double kCost = 20;
-  template <class T>
-  auto operator()(T x) const {
-    return std::arg(x);
-  }
+  template <class T> auto operator()(T x) const { return std::arg(x); }
 };
 struct Modulus {
   static constexpr double kCost = 5;
-  template <class T>
-  auto operator()(T x) const {
-    return std::abs(x);
-  }
+  template <class T> auto operator()(T x) const { return std::abs(x); }
 };
 struct Conjugate {
-  template <class T>
-  T operator()(T x) const {
-    return std::conj(x);
-  }
+  template <class T> T operator()(T x) const { return std::conj(x); }
 };
 struct Compose {
-  template <class T>
-  std::complex<T> operator()(T re, T im) const {
-    return {re, im};
-  }
+  template <class T> std::complex<T> operator()(T re, T im) const { return {re, im}; }
 };
 
 DataType complex_of(DataType part) { return part == DataType::kDouble ? DataType::kComplex128 : DataType::kComplex64; }
@@ -100,10 +82,7 @@ absl::Status modulus_gradient(GradientContext& g) {
   return absl::OkStatus();
 }
 
-template <class Op, class C>
-std::unique_ptr<Kernel> make_part() {
-  return elementwise_internal::Unary<Op, C>::make();
-}
+template <class Op, class C> std::unique_ptr<Kernel> make_part() { return elementwise_internal::Unary<Op, C>::make(); }
 
 // A function of complex numbers to real ones: both type attributes must agree, 64 bits with float and 128 with double.
 template <class Op>

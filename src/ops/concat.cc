@@ -27,11 +27,16 @@ Rows rows_at(const TensorShape& shape, int axis) {
   return r;
 }
 
-const char* at(const Tensor& t, int64_t element) { return static_cast<const char*>(t.raw_data()) + element * static_cast<int64_t>(dtype_size(t.dtype())); }
-char* at(Tensor& t, int64_t element) { return static_cast<char*>(t.raw_mutable_data()) + element * static_cast<int64_t>(dtype_size(t.dtype())); }
+const char* at(const Tensor& t, int64_t element) {
+  return static_cast<const char*>(t.raw_data()) + element * static_cast<int64_t>(dtype_size(t.dtype()));
+}
+char* at(Tensor& t, int64_t element) {
+  return static_cast<char*>(t.raw_mutable_data()) + element * static_cast<int64_t>(dtype_size(t.dtype()));
+}
 
 // Copies `outer` rows of `width` elements between places with different distances from row to row.
-absl::Status copy_rows(DataType dtype, int64_t outer, int64_t width, const void* src, int64_t src_row, void* dst, int64_t dst_row) {
+absl::Status copy_rows(DataType dtype, int64_t outer, int64_t width, const void* src, int64_t src_row, void* dst,
+                       int64_t dst_row) {
   const int64_t dims[] = {outer, width};
   const int64_t from[] = {src_row, 1};
   const int64_t to[] = {dst_row, 1};
@@ -40,7 +45,8 @@ absl::Status copy_rows(DataType dtype, int64_t outer, int64_t width, const void*
 
 // A part of a tensor along its first axis may share the buffer if it starts on a cache line.
 bool can_share(const Tensor& t, int64_t first_element) {
-  return is_pod(t.dtype()) && (first_element * static_cast<int64_t>(dtype_size(t.dtype()))) % static_cast<int64_t>(kTensorAlignment) == 0;
+  return is_pod(t.dtype()) &&
+         (first_element * static_cast<int64_t>(dtype_size(t.dtype()))) % static_cast<int64_t>(kTensorAlignment) == 0;
 }
 
 // ---- Concat
@@ -64,7 +70,8 @@ absl::Status concat_shape_of(ShapeContext& c, int first, int n, int dim) {
   if (rank == 0) return c.set_output(0, invalid_argument("Can't concatenate scalars (use tf.stack instead)"));
   if (!axis) return c.set_output(0, unknown_shape_of_rank(rank));
   if (*axis < -rank || *axis >= rank) {
-    return c.set_output(0, invalid_argument("ConcatOp : Expected concatenating dimensions in the range [", -rank, ", ", rank, "), but got ", *axis));
+    return c.set_output(0, invalid_argument("ConcatOp : Expected concatenating dimensions in the range [", -rank, ", ",
+                                            rank, "), but got ", *axis));
   }
   const auto along = static_cast<size_t>(*axis < 0 ? *axis + rank : *axis);
   std::vector<int64_t> dims(static_cast<size_t>(rank), -1);
@@ -79,8 +86,12 @@ absl::Status concat_shape_of(ShapeContext& c, int first, int n, int dim) {
       }
       const absl::StatusOr<int64_t> merged = merge_dim(dims[d], size);
       if (!merged.ok()) {
-        return c.set_output(0, invalid_argument("Dimension ", d, " in both shapes must be equal: ConcatOp : Dimensions of inputs should match: shape[0] = ",
-                                                c.input(first), " vs. shape[", i - first, "] = ", c.input(i), ": ", to_std(merged.status().message())));
+        return c.set_output(
+            0,
+            invalid_argument("Dimension ", d,
+                             " in both shapes must be equal: ConcatOp : Dimensions of inputs should match: shape[0] = ",
+                             c.input(first), " vs. shape[", i - first, "] = ", c.input(i), ": ",
+                             to_std(merged.status().message())));
       }
       dims[d] = *merged;
     }
@@ -120,21 +131,22 @@ absl::Status concat_v2_shape(ShapeContext& c) {
   return absl::OkStatus();
 }
 
-template <bool kAxisFirst>
-class ConcatKernel final : public Kernel {
+template <bool kAxisFirst> class ConcatKernel final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     const int n = ctx.num_inputs() - 1;
     const int first = kAxisFirst ? 1 : 0;
     const int dim = kAxisFirst ? 0 : n;
     if (ctx.input(dim).num_elements() != 1 || ctx.input(dim).rank() > 1) {
-      return invalid_argument(kAxisFirst ? "concat_dim" : "axis", " tensor should be a scalar integer, but got shape ", ctx.shape(dim));
+      return invalid_argument(kAxisFirst ? "concat_dim" : "axis", " tensor should be a scalar integer, but got shape ",
+                              ctx.shape(dim));
     }
     MR_ASSIGN_OR_RETURN(const std::vector<int64_t> axis_value, ctx.int_values(dim));
     const int rank = ctx.input(first).rank();
     const int64_t given = axis_value[0];
     if (given < -rank || given >= rank) {
-      return invalid_argument("ConcatOp : Expected concatenating dimensions in the range [", -rank, ", ", rank, "), but got ", given);
+      return invalid_argument("ConcatOp : Expected concatenating dimensions in the range [", -rank, ", ", rank,
+                              "), but got ", given);
     }
     const int axis = static_cast<int>(given < 0 ? given + rank : given);
     MR_ASSIGN_OR_RETURN(const int64_t size, joined_size(ctx, first, n, axis));
@@ -149,14 +161,15 @@ class ConcatKernel final : public Kernel {
       }
     }
     if (count == 1) return ctx.set_output(0, ctx.input(filled));
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     if (shape.num_elements() == 0) return absl::OkStatus();
     const Rows total = rows_at(shape, axis);
     int64_t offset = 0;
     for (int i = first; i < first + n; ++i) {
       const Tensor& value = ctx.input(i);
       const int64_t width = rows_at(value.shape(), axis).row;
-      MR_RETURN_IF_ERROR(copy_rows(value.dtype(), total.outer, width, value.raw_data(), width, at(*out, offset), total.row));
+      MR_RETURN_IF_ERROR(
+          copy_rows(value.dtype(), total.outer, width, value.raw_data(), width, at(*out, offset), total.row));
       offset += width;
     }
     return absl::OkStatus();
@@ -169,11 +182,13 @@ class ConcatKernel final : public Kernel {
     for (int i = first; i < first + n; ++i) {
       const TensorShape& shape = ctx.shape(i);
       if (shape.rank() != model.rank()) {
-        return invalid_argument("ConcatOp : Ranks of all input tensors should match: shape[0] = ", model, " vs. shape[", i - first, "] = ", shape);
+        return invalid_argument("ConcatOp : Ranks of all input tensors should match: shape[0] = ", model, " vs. shape[",
+                                i - first, "] = ", shape);
       }
       for (int d = 0; d < model.rank(); ++d) {
         if (d != axis && shape.dim(d) != model.dim(d)) {
-          return invalid_argument("ConcatOp : Dimension ", d, " in both shapes must be equal: shape[0] = ", model, " vs. shape[", i - first, "] = ", shape);
+          return invalid_argument("ConcatOp : Dimension ", d, " in both shapes must be equal: shape[0] = ", model,
+                                  " vs. shape[", i - first, "] = ", shape);
         }
       }
       size += shape.dim(axis);
@@ -249,8 +264,7 @@ absl::Status concat_offset_shape(ShapeContext& c) {
   return absl::OkStatus();
 }
 
-template <class T>
-class ConcatOffset final : public Kernel {
+template <class T> class ConcatOffset final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const int32_t dim, ctx.scalar<int32_t>(0));
@@ -269,8 +283,8 @@ class ConcatOffset final : public Kernel {
       for (size_t d = 0; d < model.size(); ++d) {
         out[d] = d == axis ? offset : 0;
         if (d != axis && shape[d] != model[d]) {
-          return invalid_argument("All dimensions except ", axis, " must match. Input ", i, " has shape [", list(shape), "] and doesn't match input 0 with shape [",
-                                  list(model), "].");
+          return invalid_argument("All dimensions except ", axis, " must match. Input ", i, " has shape [", list(shape),
+                                  "] and doesn't match input 0 with shape [", list(model), "].");
         }
       }
       const std::optional<T> next = checked_add<T>(offset, shape[axis]);
@@ -297,7 +311,8 @@ absl::Status pack_shape(ShapeContext& c) {
   for (int i = 0; i < c.num_inputs(); ++i) {
     auto merged = merge(shape, c.input(i));
     if (!merged.ok()) {
-      return c.set_output(0, invalid_argument("Shapes must be equal: From merging shape ", i, " with other shapes: ", to_std(merged.status().message())));
+      return c.set_output(0, invalid_argument("Shapes must be equal: From merging shape ", i,
+                                              " with other shapes: ", to_std(merged.status().message())));
     }
     shape = *std::move(merged);
   }
@@ -331,11 +346,13 @@ class Pack final : public Kernel {
     const int n = ctx.num_inputs();
     const TensorShape each = ctx.shape(0);
     const int rank = each.rank();
-    if (axis_ < -rank - 1 || axis_ > rank) return invalid_argument("axis = ", axis_, " not in [", -rank - 1, ", ", rank + 1, ")");
+    if (axis_ < -rank - 1 || axis_ > rank)
+      return invalid_argument("axis = ", axis_, " not in [", -rank - 1, ", ", rank + 1, ")");
     const int axis = static_cast<int>(axis_ < 0 ? axis_ + rank + 1 : axis_);
     for (int i = 1; i < n; ++i) {
       if (!(ctx.shape(i) == each)) {
-        return invalid_argument("Shapes of all inputs must match: values[0].shape = ", each, " != values[", i, "].shape = ", ctx.shape(i));
+        return invalid_argument("Shapes of all inputs must match: values[0].shape = ", each, " != values[", i,
+                                "].shape = ", ctx.shape(i));
       }
     }
     MR_ASSIGN_OR_RETURN(const TensorShape shape, insert_dim(each, axis, n));
@@ -343,11 +360,12 @@ class Pack final : public Kernel {
       MR_ASSIGN_OR_RETURN(Tensor out, reshaped(ctx.input(0), shape));
       return ctx.set_output(0, std::move(out));
     }
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     if (shape.num_elements() == 0) return absl::OkStatus();
     const Rows rows = rows_at(each, axis);
     for (int i = 0; i < n; ++i) {
-      MR_RETURN_IF_ERROR(copy_rows(out->dtype(), rows.outer, rows.row, ctx.input(i).raw_data(), rows.row, at(*out, i * rows.row), n * rows.row));
+      MR_RETURN_IF_ERROR(copy_rows(out->dtype(), rows.outer, rows.row, ctx.input(i).raw_data(), rows.row,
+                                   at(*out, i * rows.row), n * rows.row));
     }
     return absl::OkStatus();
   }
@@ -358,7 +376,8 @@ class Pack final : public Kernel {
 
 absl::Status pack_gradient(GradientContext& g) {
   MR_ASSIGN_OR_RETURN(const int64_t axis, g.attr<int64_t>("axis"));
-  const std::vector<Output> parts = g.op_outputs("Unpack", {g.dy(0)}, {{"num", int64_t{g.num_inputs()}}, {"axis", axis}}, "unstack");
+  const std::vector<Output> parts =
+      g.op_outputs("Unpack", {g.dy(0)}, {{"num", int64_t{g.num_inputs()}}, {"axis", axis}}, "unstack");
   for (size_t i = 0; i < parts.size(); ++i) g.set_dx(static_cast<int>(i), parts[i]);
   return absl::OkStatus();
 }
@@ -368,7 +387,8 @@ absl::Status unpack_shape(ShapeContext& c) {
   const PartialTensorShape& value = c.input(0);
   if (!value.has_rank()) return absl::OkStatus();
   const int64_t rank = value.rank();
-  if (given < -rank || given >= rank) return c.set_output(0, invalid_argument("axis = ", given, " not in [", -rank, ", ", rank, ")"));
+  if (given < -rank || given >= rank)
+    return c.set_output(0, invalid_argument("axis = ", given, " not in [", -rank, ", ", rank, ")"));
   const int axis = static_cast<int>(given < 0 ? given + rank : given);
   if (value.dim(axis) >= 0 && value.dim(axis) != c.num_outputs()) {
     return c.set_output(0, invalid_argument("Dimension must be ", value.dim(axis), " but is ", c.num_outputs()));
@@ -395,7 +415,8 @@ class Unpack final : public Kernel {
     const int n = ctx.num_outputs();
     if (axis_ < -rank || axis_ >= rank) return invalid_argument("axis = ", axis_, " not in [", -rank, ", ", rank, ")");
     const int axis = static_cast<int>(axis_ < 0 ? axis_ + rank : axis_);
-    if (value.dim(axis) != n) return invalid_argument("Input shape axis ", axis, " must equal ", n, ", got shape ", value.shape());
+    if (value.dim(axis) != n)
+      return invalid_argument("Input shape axis ", axis, " must equal ", n, ", got shape ", value.shape());
     const TensorShape each = remove_dim(value.shape(), axis);
     const Rows rows = rows_at(value.shape(), axis);
     const int64_t width = n > 0 ? rows.row / n : 0;
@@ -407,8 +428,9 @@ class Unpack final : public Kernel {
         MR_RETURN_IF_ERROR(ctx.set_output(i, std::move(part)));
         continue;
       }
-      MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(i, each));
-      MR_RETURN_IF_ERROR(copy_rows(value.dtype(), rows.outer, width, at(value, i * width), rows.row, out->raw_mutable_data(), width));
+      MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(i, each));
+      MR_RETURN_IF_ERROR(
+          copy_rows(value.dtype(), rows.outer, width, at(value, i * width), rows.row, out->raw_mutable_data(), width));
     }
     return absl::OkStatus();
   }
@@ -458,15 +480,19 @@ absl::Status split_shape(ShapeContext& c) {
   std::vector<int64_t> dims = to_dims(input);
   int64_t& size = dims[static_cast<size_t>(*axis)];
   if (size >= 0 && size % c.num_outputs() != 0) {
-    return c.set_output(0, invalid_argument("Number of ways to split should evenly divide the split dimension, but got split_dim ", *axis, " (size = ", size,
-                                            ") and num_split ", c.num_outputs()));
+    return c.set_output(
+        0, invalid_argument("Number of ways to split should evenly divide the split dimension, but got split_dim ",
+                            *axis, " (size = ", size, ") and num_split ", c.num_outputs()));
   }
   if (size >= 0) size /= c.num_outputs();
   MR_ASSIGN_OR_RETURN(const PartialTensorShape part, make_partial_shape(dims));
   // Parts of a shape that is known in full.
-  if (const auto value = input.rank() == 1 ? known_partial(c, 1) : std::nullopt; value && value->is_fully_defined() && size >= 0) {
+  if (const auto value = input.rank() == 1 ? known_partial(c, 1) : std::nullopt;
+      value && value->is_fully_defined() && size >= 0) {
     for (int i = 0; i < c.num_outputs() && (i + 1) * size <= value->rank(); ++i) {
-      c.set_partial_value(i, make_partial_shape(value->dims().subspan(static_cast<size_t>(i * size), static_cast<size_t>(size))).value());
+      c.set_partial_value(
+          i,
+          make_partial_shape(value->dims().subspan(static_cast<size_t>(i * size), static_cast<size_t>(size))).value());
     }
   }
   return set_all_outputs(c, part);
@@ -488,9 +514,10 @@ absl::Status write_parts(KernelContext& ctx, const Tensor& value, int axis, cons
       MR_RETURN_IF_ERROR(ctx.set_output(out_index, std::move(part)));
       continue;
     }
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(out_index, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(out_index, shape));
     if (shape.num_elements() == 0) continue;
-    MR_RETURN_IF_ERROR(copy_rows(value.dtype(), rows.outer, width, at(value, offset), rows.row, out->raw_mutable_data(), width));
+    MR_RETURN_IF_ERROR(
+        copy_rows(value.dtype(), rows.outer, width, at(value, offset), rows.row, out->raw_mutable_data(), width));
   }
   return absl::OkStatus();
 }
@@ -512,8 +539,8 @@ class Split final : public Kernel {
     MR_ASSIGN_OR_RETURN(const int axis, kernel_axis(ctx, 0, value));
     const int n = ctx.num_outputs();
     if (n <= 0 || value.dim(axis) % n != 0) {
-      return invalid_argument("Number of ways to split should evenly divide the split dimension, but got split_dim ", axis, " (size = ", value.dim(axis),
-                              ") and num_split ", n);
+      return invalid_argument("Number of ways to split should evenly divide the split dimension, but got split_dim ",
+                              axis, " (size = ", value.dim(axis), ") and num_split ", n);
     }
     return write_parts(ctx, value, axis, std::vector<int64_t>(static_cast<size_t>(n), value.dim(axis) / n));
   }
@@ -522,7 +549,8 @@ class Split final : public Kernel {
 // Fills in a -1 among the sizes and checks that they fit a dimension of `total` elements.
 absl::Status check_split_sizes(int64_t total, size_t outputs, std::vector<int64_t>* sizes) {
   if (sizes->size() != outputs) {
-    return invalid_argument("size of the split_tensor must be ", outputs, " (the number of outputs), got ", sizes->size());
+    return invalid_argument("size of the split_tensor must be ", outputs, " (the number of outputs), got ",
+                            sizes->size());
   }
   CheckedInt sum(0);
   int rest = -1;
@@ -537,8 +565,11 @@ absl::Status check_split_sizes(int64_t total, size_t outputs, std::vector<int64_
     sum += size;
   }
   if (!sum.valid() || (rest < 0 ? sum.value() != total : sum.value() > total)) {
-    return invalid_argument("Determined shape must either match input shape along split_dim exactly if fully specified, or be less than the size of the input "
-                            "along split_dim if not fully specified.  Got: ", sum.value_or(-1));
+    return invalid_argument(
+        "Determined shape must either match input shape along split_dim exactly if fully specified, or be less than "
+        "the size of the input "
+        "along split_dim if not fully specified.  Got: ",
+        sum.value_or(-1));
   }
   if (rest >= 0) (*sizes)[static_cast<size_t>(rest)] = total - sum.value();
   return absl::OkStatus();
@@ -560,7 +591,8 @@ absl::Status split_v_shape(ShapeContext& c) {
   if (sizes && sizes->size() == static_cast<size_t>(c.num_outputs())) {
     const bool has_rest = std::count(sizes->begin(), sizes->end(), -1) > 0;
     if (size >= 0) {
-      if (absl::Status status = check_split_sizes(size, sizes->size(), &*sizes); !status.ok()) return c.set_output(0, status);
+      if (absl::Status status = check_split_sizes(size, sizes->size(), &*sizes); !status.ok())
+        return c.set_output(0, status);
     } else if (has_rest && std::any_of(sizes->begin(), sizes->end(), [](int64_t s) { return s < -1; })) {
       return c.set_output(0, invalid_argument("Split sizes must be >= -1"));
     }
@@ -604,30 +636,78 @@ absl::Status split_v_gradient(GradientContext& g) { return split_gradient_of(g, 
 }  // namespace
 
 void register_concat(Registry& registry) {
-  registry.op("Concat").input("concat_dim: int32").input("values: N * T").output("output: T").attr("N: int >= 2").attr("T: type")
-      .shape(concat_shape).cpu<ConcatKernel<true>>().gradient(concat_gradient)
-      .doc("Values joined along an axis.");
-  registry.op("ConcatV2").input("values: N * T").input("axis: Tidx").output("output: T").attr("N: int >= 2").attr("T: type")
-      .attr("Tidx: {int32, int64} = DT_INT32")
-      .shape(concat_v2_shape).cpu<ConcatKernel<false>>().gradient(concat_v2_gradient)
-      .doc("Values joined along an axis.");
-  registry.op("ConcatOffset").input("concat_dim: int32").input("shape: N * shape_type").output("offset: N * shape_type")
-      .attr("N: int >= 2").attr("shape_type: {int32, int64} = DT_INT32")
-      .shape(concat_offset_shape).cpu<ConcatOffset, int32_t, int64_t>("shape_type").not_differentiable()
-      .doc("Where each value of a concatenation begins.");
-  registry.op("Pack").input("values: N * T").output("output: T").attr("N: int >= 1").attr("T: type").attr("axis: int = 0")
-      .shape(pack_shape).cpu<Pack>().gradient(pack_gradient)
-      .doc("Values of one shape joined along a new axis.");
-  registry.op("Unpack").input("value: T").output("output: num * T").attr("num: int >= 0").attr("T: type").attr("axis: int = 0")
-      .shape(unpack_shape).cpu<Unpack>().gradient(unpack_gradient)
-      .doc("The slices of a tensor along an axis, which they lose.");
-  registry.op("Split").input("split_dim: int32").input("value: T").output("output: num_split * T").attr("num_split: int >= 1")
+  registry.op("Concat")
+      .input("concat_dim: int32")
+      .input("values: N * T")
+      .output("output: T")
+      .attr("N: int >= 2")
       .attr("T: type")
-      .shape(split_shape).cpu<Split>().gradient(split_gradient)
+      .shape(concat_shape)
+      .cpu<ConcatKernel<true>>()
+      .gradient(concat_gradient)
+      .doc("Values joined along an axis.");
+  registry.op("ConcatV2")
+      .input("values: N * T")
+      .input("axis: Tidx")
+      .output("output: T")
+      .attr("N: int >= 2")
+      .attr("T: type")
+      .attr("Tidx: {int32, int64} = DT_INT32")
+      .shape(concat_v2_shape)
+      .cpu<ConcatKernel<false>>()
+      .gradient(concat_v2_gradient)
+      .doc("Values joined along an axis.");
+  registry.op("ConcatOffset")
+      .input("concat_dim: int32")
+      .input("shape: N * shape_type")
+      .output("offset: N * shape_type")
+      .attr("N: int >= 2")
+      .attr("shape_type: {int32, int64} = DT_INT32")
+      .shape(concat_offset_shape)
+      .cpu<ConcatOffset, int32_t, int64_t>("shape_type")
+      .not_differentiable()
+      .doc("Where each value of a concatenation begins.");
+  registry.op("Pack")
+      .input("values: N * T")
+      .output("output: T")
+      .attr("N: int >= 1")
+      .attr("T: type")
+      .attr("axis: int = 0")
+      .shape(pack_shape)
+      .cpu<Pack>()
+      .gradient(pack_gradient)
+      .doc("Values of one shape joined along a new axis.");
+  registry.op("Unpack")
+      .input("value: T")
+      .output("output: num * T")
+      .attr("num: int >= 0")
+      .attr("T: type")
+      .attr("axis: int = 0")
+      .shape(unpack_shape)
+      .cpu<Unpack>()
+      .gradient(unpack_gradient)
+      .doc("The slices of a tensor along an axis, which they lose.");
+  registry.op("Split")
+      .input("split_dim: int32")
+      .input("value: T")
+      .output("output: num_split * T")
+      .attr("num_split: int >= 1")
+      .attr("T: type")
+      .shape(split_shape)
+      .cpu<Split>()
+      .gradient(split_gradient)
       .doc("Equal parts of a tensor along an axis.");
-  registry.op("SplitV").input("value: T").input("size_splits: Tlen").input("split_dim: int32").output("output: num_split * T")
-      .attr("num_split: int >= 1").attr("T: type").attr("Tlen: {int8, int32, int64} = DT_INT64")
-      .shape(split_v_shape).cpu<SplitV>().gradient(split_v_gradient)
+  registry.op("SplitV")
+      .input("value: T")
+      .input("size_splits: Tlen")
+      .input("split_dim: int32")
+      .output("output: num_split * T")
+      .attr("num_split: int >= 1")
+      .attr("T: type")
+      .attr("Tlen: {int8, int32, int64} = DT_INT64")
+      .shape(split_v_shape)
+      .cpu<SplitV>()
+      .gradient(split_v_gradient)
       .doc("Parts of given sizes of a tensor along an axis; one size may be -1, which stands for what is left.");
 }
 

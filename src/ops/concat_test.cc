@@ -26,15 +26,20 @@ TEST(ConcatV2, joins_along_either_axis) {
 
 TEST(ConcatV2, joins_strings) {
   OpTest t(all_ops(), "ConcatV2");
-  ASSERT_TRUE(t.inputs({Tensor(std::vector<std::string>{"a"}), Tensor(std::vector<std::string>{"b", "c"})}).input(Tensor(0)).run().ok());
+  ASSERT_TRUE(t.inputs({Tensor(std::vector<std::string>{"a"}), Tensor(std::vector<std::string>{"b", "c"})})
+                  .input(Tensor(0))
+                  .run()
+                  .ok());
   EXPECT_THAT(t.output(0).to_vector<std::string>(), ElementsAre("a", "b", "c"));
 }
 
 TEST(ConcatV2, rejects_what_does_not_fit) {
   OpTest sizes(all_ops(), "ConcatV2");
-  EXPECT_EQ(sizes.inputs({matrix(1, 2, 0), matrix(2, 3, 10)}).input(Tensor(0)).run().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(sizes.inputs({matrix(1, 2, 0), matrix(2, 3, 10)}).input(Tensor(0)).run().code(),
+            absl::StatusCode::kInvalidArgument);
   OpTest axis(all_ops(), "ConcatV2");
-  EXPECT_EQ(axis.inputs({matrix(1, 2, 0), matrix(1, 2, 10)}).input(Tensor(2)).run().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(axis.inputs({matrix(1, 2, 0), matrix(1, 2, 10)}).input(Tensor(2)).run().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ConcatV2, shapes_at_construction) {
@@ -48,7 +53,10 @@ TEST(ConcatV2, shapes_at_construction) {
 
 TEST(Pack, and_unpack) {
   OpTest pack(all_ops(), "Pack");
-  ASSERT_TRUE(pack.attr("axis", int64_t{1}).inputs({Tensor(std::vector<float>{1, 2}), Tensor(std::vector<float>{3, 4})}).run().ok());
+  ASSERT_TRUE(pack.attr("axis", int64_t{1})
+                  .inputs({Tensor(std::vector<float>{1, 2}), Tensor(std::vector<float>{3, 4})})
+                  .run()
+                  .ok());
   EXPECT_THAT(pack.output(0).to_vector<float>(), ElementsAre(1, 3, 2, 4));
   OpTest unpack(all_ops(), "Unpack");
   ASSERT_TRUE(unpack.attr("axis", int64_t{1}).attr("num", int64_t{2}).input(pack.output(0)).run().ok());
@@ -57,17 +65,27 @@ TEST(Pack, and_unpack) {
 
 TEST(SplitV, takes_the_rest) {
   OpTest t(all_ops(), "SplitV");
-  ASSERT_TRUE(t.attr("num_split", int64_t{2}).input(matrix(1, 5, 0)).input(Tensor(std::vector<int64_t>{2, -1})).input(Tensor(1)).run().ok());
+  ASSERT_TRUE(t.attr("num_split", int64_t{2})
+                  .input(matrix(1, 5, 0))
+                  .input(Tensor(std::vector<int64_t>{2, -1}))
+                  .input(Tensor(1))
+                  .run()
+                  .ok());
   EXPECT_THAT(t.output(0).to_vector<float>(), ElementsAre(0, 1));
   EXPECT_THAT(t.output(1).to_vector<float>(), ElementsAre(2, 3, 4));
   for (const std::vector<int64_t>& bad : {std::vector<int64_t>{-1, -1}, {6, -1}, {2, 2}, {-2, 7}}) {
     OpTest b(all_ops(), "SplitV");
-    EXPECT_EQ(b.attr("num_split", int64_t{2}).input(matrix(1, 5, 0)).input(Tensor(bad)).input(Tensor(1)).run().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(b.attr("num_split", int64_t{2}).input(matrix(1, 5, 0)).input(Tensor(bad)).input(Tensor(1)).run().code(),
+              absl::StatusCode::kInvalidArgument);
   }
 }
 
 TEST(Transpose, every_permutation_of_a_box) {
-  const Tensor x(TensorShape{2, 3, 4}, [] { std::vector<float> v(24); for (size_t i = 0; i < 24; ++i) v[i] = static_cast<float>(i); return v; }());
+  const Tensor x(TensorShape{2, 3, 4}, [] {
+    std::vector<float> v(24);
+    for (size_t i = 0; i < 24; ++i) v[i] = static_cast<float>(i);
+    return v;
+  }());
   std::vector<int32_t> perm = {0, 1, 2};
   const int64_t strides[] = {12, 4, 1};
   do {
@@ -79,7 +97,8 @@ TEST(Transpose, every_permutation_of_a_box) {
     for (int64_t i = 0; i < y.dim(0); ++i)
       for (int64_t j = 0; j < y.dim(1); ++j)
         for (int64_t k = 0; k < y.dim(2); ++k)
-          EXPECT_EQ(values[at++], static_cast<float>(i * strides[perm[0]] + j * strides[perm[1]] + k * strides[perm[2]]));
+          EXPECT_EQ(values[at++],
+                    static_cast<float>(i * strides[perm[0]] + j * strides[perm[1]] + k * strides[perm[2]]));
   } while (std::next_permutation(perm.begin(), perm.end()));
   for (const std::vector<int32_t>& bad : {std::vector<int32_t>{0, 1}, {0, 0, 1}, {0, 1, 3}, {0, 1, -4}}) {
     OpTest t(all_ops(), "Transpose");
@@ -94,7 +113,8 @@ TEST(Transpose, large_planes_and_strips) {
     ASSERT_TRUE(t.input(x).input(Tensor(std::vector<int32_t>{1, 0})).run().ok());
     const auto y = t.output(0).flat<float>();
     for (int64_t i = 0; i < columns; ++i)
-      for (int64_t j = 0; j < rows; ++j) ASSERT_EQ(y[static_cast<size_t>(i * rows + j)], static_cast<float>(j * columns + i));
+      for (int64_t j = 0; j < rows; ++j)
+        ASSERT_EQ(y[static_cast<size_t>(i * rows + j)], static_cast<float>(j * columns + i));
   }
 }
 

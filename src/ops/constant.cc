@@ -23,7 +23,8 @@ class Const final : public Kernel {
     MR_ASSIGN_OR_RETURN(value_, init.attr<Tensor>("value"));
     MR_ASSIGN_OR_RETURN(const DataType dtype, init.attr<DataType>("dtype"));
     if (value_.dtype() != dtype) {
-      return invalid_argument("DataType mismatch between value (", dtype_name(value_.dtype()), ") and dtype (", dtype_name(dtype), ")");
+      return invalid_argument("DataType mismatch between value (", dtype_name(value_.dtype()), ") and dtype (",
+                              dtype_name(dtype), ")");
     }
     return absl::OkStatus();
   }
@@ -41,7 +42,8 @@ class Placeholder final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const PartialTensorShape shape, get_attr<PartialTensorShape>(ctx.node(), "shape"));
     MR_ASSIGN_OR_RETURN(const DataType dtype, get_attr<DataType>(ctx.node(), "dtype"));
-    std::string text = str_cat("You must feed a value for placeholder tensor '", ctx.node().name, "' with dtype ", dtype_name(dtype));
+    std::string text =
+        str_cat("You must feed a value for placeholder tensor '", ctx.node().name, "' with dtype ", dtype_name(dtype));
     if (shape.rank() > 0) str_append(&text, " and shape ", shape);
     return invalid_argument(text);
   }
@@ -76,7 +78,7 @@ class ZerosLike final : public Kernel {
     if (dtype == DataType::kVariant || dtype == DataType::kResource) {
       if (ctx.input(0).num_elements() > 0) return unimplemented("ZerosLike of ", dtype_name(dtype), " values");
     }
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.forward_or_allocate_output({0}, 0, ctx.shape(0)));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.forward_or_allocate_output({0}, 0, ctx.shape(0)));
     return with_storage(out->dtype(), [&]<class S>(std::type_identity<S>) {
       fill_zero(static_cast<S*>(out->raw_mutable_data()), out->num_elements());
       return absl::OkStatus();
@@ -84,8 +86,7 @@ class ZerosLike final : public Kernel {
   }
 };
 
-template <class T>
-class OnesLike final : public Kernel {
+template <class T> class OnesLike final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const std::span<T> out, ctx.forward_or_allocate<T>(0, 0, ctx.shape(0)));
     if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
@@ -117,7 +118,7 @@ class Fill final : public Kernel {
     if (ctx.input(0).rank() != 1) return invalid_argument("dims must represent a vector, got shape ", ctx.shape(0));
     if (ctx.input(1).rank() != 0) return invalid_argument("value must represent a scalar, got shape ", ctx.shape(1));
     MR_ASSIGN_OR_RETURN(const TensorShape shape, ctx.shape_value(0));
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     return fill_elements(*out, ctx.input(1).raw_data());
   }
 };
@@ -155,7 +156,8 @@ class EnsureShape final : public Kernel {
   }
   absl::Status compute(KernelContext& ctx) override {
     if (!shape_.is_compatible_with(ctx.shape(0))) {
-      return invalid_argument("Shape of tensor ", ctx.node().name, " ", ctx.shape(0), " is not compatible with expected shape ", shape_, ".");
+      return invalid_argument("Shape of tensor ", ctx.node().name, " ", ctx.shape(0),
+                              " is not compatible with expected shape ", shape_, ".");
     }
     return ctx.set_output(0, ctx.input(0));
   }
@@ -181,7 +183,7 @@ class Empty final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const TensorShape shape, ctx.shape_value(0));
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     return with_storage(out->dtype(), [&]<class S>(std::type_identity<S>) {
       fill_zero(static_cast<S*>(out->raw_mutable_data()), out->num_elements());
       return absl::OkStatus();
@@ -192,37 +194,91 @@ class Empty final : public Kernel {
 }  // namespace
 
 void register_constant(Registry& registry) {
-  registry.op("Const").output("output: dtype").attr("value: tensor").attr("dtype: type")
-      .shape(const_shape).cpu<Const>().not_differentiable()
+  registry.op("Const")
+      .output("output: dtype")
+      .attr("value: tensor")
+      .attr("dtype: type")
+      .shape(const_shape)
+      .cpu<Const>()
+      .not_differentiable()
       .doc("A value that the graph holds.");
-  registry.op("Placeholder").output("output: dtype").attr("dtype: type").attr("shape: shape = { unknown_rank: true }")
-      .shape(placeholder_shape).cpu<Placeholder>()
+  registry.op("Placeholder")
+      .output("output: dtype")
+      .attr("dtype: type")
+      .attr("shape: shape = { unknown_rank: true }")
+      .shape(placeholder_shape)
+      .cpu<Placeholder>()
       .doc("A value that each run must feed.");
-  registry.op("PlaceholderV2").output("output: dtype").attr("dtype: type").attr("shape: shape")
-      .shape(placeholder_shape).cpu<Placeholder>()
+  registry.op("PlaceholderV2")
+      .output("output: dtype")
+      .attr("dtype: type")
+      .attr("shape: shape")
+      .shape(placeholder_shape)
+      .cpu<Placeholder>()
       .doc("A value that each run must feed.");
-  registry.op("PlaceholderWithDefault").input("input: dtype").output("output: dtype").attr("dtype: type").attr("shape: shape")
-      .shape(placeholder_with_default_shape).cpu<Forward>().gradient(identity_gradient)
+  registry.op("PlaceholderWithDefault")
+      .input("input: dtype")
+      .output("output: dtype")
+      .attr("dtype: type")
+      .attr("shape: shape")
+      .shape(placeholder_with_default_shape)
+      .cpu<Forward>()
+      .gradient(identity_gradient)
       .doc("Its input, unless a run feeds it.");
-  registry.op("ZerosLike").input("x: T").output("y: T").attr("T: type")
-      .shape(unchanged_shape).cpu<ZerosLike>().not_differentiable()
+  registry.op("ZerosLike")
+      .input("x: T")
+      .output("y: T")
+      .attr("T: type")
+      .shape(unchanged_shape)
+      .cpu<ZerosLike>()
+      .not_differentiable()
       .doc("Zeros of x's shape.");
-  registry.op("OnesLike").input("x: T").output("y: T")
-      .attr("T: {bfloat16, half, float, double, int8, uint8, int16, uint16, int32, uint32, int64, uint64, complex64, complex128, bool}")
-      .shape(unchanged_shape).cpu_for<OnesLike>(NumberTypes(), "T").cpu<OnesLike, bool>().not_differentiable()
+  registry.op("OnesLike")
+      .input("x: T")
+      .output("y: T")
+      .attr(
+          "T: {bfloat16, half, float, double, int8, uint8, int16, uint16, int32, uint32, int64, uint64, complex64, "
+          "complex128, bool}")
+      .shape(unchanged_shape)
+      .cpu_for<OnesLike>(NumberTypes(), "T")
+      .cpu<OnesLike, bool>()
+      .not_differentiable()
       .doc("Ones of x's shape.");
-  registry.op("Fill").input("dims: index_type").input("value: T").output("output: T").attr("T: type")
+  registry.op("Fill")
+      .input("dims: index_type")
+      .input("value: T")
+      .output("output: T")
+      .attr("T: type")
       .attr("index_type: {int32, int64} = DT_INT32")
-      .shape(fill_shape).cpu<Fill>().gradient(fill_gradient)
+      .shape(fill_shape)
+      .cpu<Fill>()
+      .gradient(fill_gradient)
       .doc("A tensor of shape dims, every element value.");
-  registry.op("EnsureShape").input("input: T").output("output: T").attr("shape: shape").attr("T: type")
-      .shape(ensure_shape_shape).cpu<EnsureShape>().gradient(identity_gradient)
+  registry.op("EnsureShape")
+      .input("input: T")
+      .output("output: T")
+      .attr("shape: shape")
+      .attr("T: type")
+      .shape(ensure_shape_shape)
+      .cpu<EnsureShape>()
+      .gradient(identity_gradient)
       .doc("Its input, an error unless the shape is compatible with the attribute.");
-  registry.op("ImmutableConst").output("tensor: dtype").attr("dtype: type").attr("shape: shape").attr("memory_region_name: string")
-      .shape(shape_attr_shape).cpu<ImmutableConst>()
+  registry.op("ImmutableConst")
+      .output("tensor: dtype")
+      .attr("dtype: type")
+      .attr("shape: shape")
+      .attr("memory_region_name: string")
+      .shape(shape_attr_shape)
+      .cpu<ImmutableConst>()
       .doc("A constant in a memory-mapped file; not supported.");
-  registry.op("Empty").input("shape: int32").output("output: dtype").attr("dtype: type").attr("init: bool = false").stateful()
-      .shape(empty_shape).cpu<Empty>()
+  registry.op("Empty")
+      .input("shape: int32")
+      .output("output: dtype")
+      .attr("dtype: type")
+      .attr("init: bool = false")
+      .stateful()
+      .shape(empty_shape)
+      .cpu<Empty>()
       .doc("A tensor of the given shape; its elements are zero here.");
 }
 

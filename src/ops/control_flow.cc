@@ -1,5 +1,5 @@
-// Ops that decide what runs: TF1's dynamic control flow, which the executor gives its meaning (runtime/schedule.h), and the
-// small ops that exist for their effect on order: NoOp, Assert, Print.
+// Ops that decide what runs: TF1's dynamic control flow, which the executor gives its meaning (runtime/schedule.h), and
+// the small ops that exist for their effect on order: NoOp, Assert, Print.
 
 #include <cstdio>
 #include <fstream>
@@ -103,13 +103,13 @@ absl::Status scalar_unchanged_shape(ShapeContext& c) {
 
 // --- Assert and Print: values as TensorFlow shows them
 
-template <class T>
-std::string element_text(const T& v) {
+template <class T> std::string element_text(const T& v) {
   if constexpr (std::is_same_v<T, std::string>) return v;
   else if constexpr (std::is_same_v<T, bool>) return v ? "1" : "0";
   else if constexpr (std::is_same_v<T, float>) return absl::StrFormat("%.9g", v);
   else if constexpr (std::is_same_v<T, double>) return absl::StrFormat("%.17g", v);
-  else if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) return absl::StrFormat("%g", static_cast<float>(v));
+  else if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)
+    return absl::StrFormat("%g", static_cast<float>(v));
   else if constexpr (std::is_integral_v<T>) return std::to_string(v);
   else return "?";
 }
@@ -142,10 +142,10 @@ struct Summary {
   }
 };
 
-template <class T>
-std::string summarize_as(const Tensor& t, int64_t limit) {
+template <class T> std::string summarize_as(const Tensor& t, int64_t limit) {
   const auto values = t.unchecked<T>();
-  Summary summary{[&](int64_t i) { return element_text(values[static_cast<size_t>(i)]); }, t.shape().dims(), limit, 0, {}};
+  Summary summary{
+      [&](int64_t i) { return element_text(values[static_cast<size_t>(i)]); }, t.shape().dims(), limit, 0, {}};
   if (t.num_elements() == 0) return "";
   if (t.rank() == 0) return summary.element(0);
   summary.append(0);
@@ -158,8 +158,20 @@ std::string summarize(const Tensor& t, int64_t limit) {
   switch (t.dtype()) {
 #define MR_CASE(T) \
   case dtype_of<T>: return summarize_as<T>(t, limit);
-    MR_CASE(float) MR_CASE(double) MR_CASE(int8_t) MR_CASE(int16_t) MR_CASE(int32_t) MR_CASE(int64_t) MR_CASE(uint8_t)
-    MR_CASE(uint16_t) MR_CASE(uint32_t) MR_CASE(uint64_t) MR_CASE(bool) MR_CASE(std::string) MR_CASE(Half) MR_CASE(BFloat16)
+    MR_CASE(float)
+    MR_CASE(double)
+    MR_CASE(int8_t)
+    MR_CASE(int16_t)
+    MR_CASE(int32_t)
+    MR_CASE(int64_t)
+    MR_CASE(uint8_t)
+    MR_CASE(uint16_t)
+    MR_CASE(uint32_t)
+    MR_CASE(uint64_t)
+    MR_CASE(bool)
+    MR_CASE(std::string)
+    MR_CASE(Half)
+    MR_CASE(BFloat16)
 #undef MR_CASE
     default: return "?";
   }
@@ -175,7 +187,8 @@ class Assert final : public Kernel {
     MR_ASSIGN_OR_RETURN(const bool condition, ctx.scalar<bool>(0));
     if (condition) return absl::OkStatus();
     std::string message = "assertion failed: ";
-    for (int i = 1; i < ctx.num_inputs(); ++i) str_append(&message, i > 1 ? " [" : "[", summarize(ctx.input(i), summarize_), "]");
+    for (int i = 1; i < ctx.num_inputs(); ++i)
+      str_append(&message, i > 1 ? " [" : "[", summarize(ctx.input(i), summarize_), "]");
     return invalid_argument(message);
   }
   bool is_cheap() const override { return true; }
@@ -227,7 +240,8 @@ class PrintV2 final : public Kernel {
       if (stream_ == known) return absl::OkStatus();
     }
     if (stream_.starts_with("file://")) return absl::OkStatus();
-    return invalid_argument("Unknown output stream: ", stream_, ", Valid streams are: stdout, stderr, log(info), log(warning), log(error), file://PATH");
+    return invalid_argument("Unknown output stream: ", stream_,
+                            ", Valid streams are: stdout, stderr, log(info), log(warning), log(error), file://PATH");
   }
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const std::string text, ctx.scalar<std::string>(0));
@@ -277,47 +291,154 @@ absl::Status print_gradient(GradientContext& g) {
 
 void register_control_flow(Registry& registry) {
   registry.op("NoOp").shape(no_outputs).cpu<NoOp>().not_differentiable().doc("Does nothing; for control dependencies.");
-  registry.op("ControlTrigger").shape(no_outputs).cpu<NoOp>().not_differentiable()
+  registry.op("ControlTrigger")
+      .shape(no_outputs)
+      .cpu<NoOp>()
+      .not_differentiable()
       .doc("Does nothing, and runs even if its control inputs are dead.");
-  registry.op("Abort").attr("error_msg: string = ''").attr("exit_without_error: bool = false").shape(no_outputs).cpu<Abort>()
-      .not_differentiable().doc("Ends the run with an error.");
+  registry.op("Abort")
+      .attr("error_msg: string = ''")
+      .attr("exit_without_error: bool = false")
+      .shape(no_outputs)
+      .cpu<Abort>()
+      .not_differentiable()
+      .doc("Ends the run with an error.");
 
-  registry.op("Switch").input("data: T").input("pred: bool").output("output_false: T").output("output_true: T").attr("T: type")
-      .shape(switch_shape).cpu<Switch>().doc("Hands data to the output that pred chooses; the other one is dead.");
-  registry.op("RefSwitch").input("data: Ref(T)").input("pred: bool").output("output_false: Ref(T)").output("output_true: Ref(T)")
-      .attr("T: type").allows_uninitialized_input().shape(switch_shape).cpu<Switch>()
+  registry.op("Switch")
+      .input("data: T")
+      .input("pred: bool")
+      .output("output_false: T")
+      .output("output_true: T")
+      .attr("T: type")
+      .shape(switch_shape)
+      .cpu<Switch>()
+      .doc("Hands data to the output that pred chooses; the other one is dead.");
+  registry.op("RefSwitch")
+      .input("data: Ref(T)")
+      .input("pred: bool")
+      .output("output_false: Ref(T)")
+      .output("output_true: Ref(T)")
+      .attr("T: type")
+      .allows_uninitialized_input()
+      .shape(switch_shape)
+      .cpu<Switch>()
       .doc("Switch of a reference.");
-  registry.op("_SwitchN").input("data: T").input("output_index: int32").output("outputs: num_outs * T").attr("num_outs: int >= 1")
-      .attr("T: type").shape(switch_shape).cpu<SwitchN>().doc("Hands data to one of several outputs; the others are dead.");
-  registry.op("Merge").input("inputs: N * T").output("output: T").output("value_index: int32").attr("T: type").attr("N: int >= 1")
-      .shape(merge_shape).cpu<Merge>().doc("The one input that is alive, and its number.");
-  registry.op("RefMerge").input("inputs: Ref(N * T)").output("output: Ref(T)").output("value_index: int32").attr("T: type")
-      .attr("N: int >= 1").shape(merge_shape).cpu<Merge>().doc("Merge of references.");
+  registry.op("_SwitchN")
+      .input("data: T")
+      .input("output_index: int32")
+      .output("outputs: num_outs * T")
+      .attr("num_outs: int >= 1")
+      .attr("T: type")
+      .shape(switch_shape)
+      .cpu<SwitchN>()
+      .doc("Hands data to one of several outputs; the others are dead.");
+  registry.op("Merge")
+      .input("inputs: N * T")
+      .output("output: T")
+      .output("value_index: int32")
+      .attr("T: type")
+      .attr("N: int >= 1")
+      .shape(merge_shape)
+      .cpu<Merge>()
+      .doc("The one input that is alive, and its number.");
+  registry.op("RefMerge")
+      .input("inputs: Ref(N * T)")
+      .output("output: Ref(T)")
+      .output("value_index: int32")
+      .attr("T: type")
+      .attr("N: int >= 1")
+      .shape(merge_shape)
+      .cpu<Merge>()
+      .doc("Merge of references.");
 
-  registry.op("Enter").input("data: T").output("output: T").attr("T: type").attr("frame_name: string")
-      .attr("is_constant: bool = false").attr("parallel_iterations: int = 10").shape(identity_shape).cpu<Forward>()
+  registry.op("Enter")
+      .input("data: T")
+      .output("output: T")
+      .attr("T: type")
+      .attr("frame_name: string")
+      .attr("is_constant: bool = false")
+      .attr("parallel_iterations: int = 10")
+      .shape(identity_shape)
+      .cpu<Forward>()
       .doc("Hands data into a loop.");
-  registry.op("RefEnter").input("data: Ref(T)").output("output: Ref(T)").attr("T: type").attr("frame_name: string")
-      .attr("is_constant: bool = false").attr("parallel_iterations: int = 10").shape(unchanged_shape).cpu<Forward>()
+  registry.op("RefEnter")
+      .input("data: Ref(T)")
+      .output("output: Ref(T)")
+      .attr("T: type")
+      .attr("frame_name: string")
+      .attr("is_constant: bool = false")
+      .attr("parallel_iterations: int = 10")
+      .shape(unchanged_shape)
+      .cpu<Forward>()
       .doc("Enter of a reference.");
-  registry.op("Exit").input("data: T").output("output: T").attr("T: type").shape(identity_shape).cpu<Forward>()
+  registry.op("Exit")
+      .input("data: T")
+      .output("output: T")
+      .attr("T: type")
+      .shape(identity_shape)
+      .cpu<Forward>()
       .doc("Hands data out of a loop.");
-  registry.op("RefExit").input("data: Ref(T)").output("output: Ref(T)").attr("T: type").shape(unchanged_shape).cpu<Forward>()
+  registry.op("RefExit")
+      .input("data: Ref(T)")
+      .output("output: Ref(T)")
+      .attr("T: type")
+      .shape(unchanged_shape)
+      .cpu<Forward>()
       .doc("Exit of a reference.");
-  registry.op("NextIteration").input("data: T").output("output: T").attr("T: type").shape(identity_shape).cpu<Forward>()
+  registry.op("NextIteration")
+      .input("data: T")
+      .output("output: T")
+      .attr("T: type")
+      .shape(identity_shape)
+      .cpu<Forward>()
       .doc("Hands data to the next iteration of a loop.");
-  registry.op("RefNextIteration").input("data: Ref(T)").output("output: Ref(T)").attr("T: type").shape(unchanged_shape).cpu<Forward>()
+  registry.op("RefNextIteration")
+      .input("data: Ref(T)")
+      .output("output: Ref(T)")
+      .attr("T: type")
+      .shape(unchanged_shape)
+      .cpu<Forward>()
       .doc("NextIteration of a reference.");
-  registry.op("LoopCond").input("input: bool").output("output: bool").shape(scalar_unchanged_shape).cpu<Forward>()
+  registry.op("LoopCond")
+      .input("input: bool")
+      .output("output: bool")
+      .shape(scalar_unchanged_shape)
+      .cpu<Forward>()
       .doc("Whether a loop goes on.");
 
-  registry.op("Assert").input("condition: bool").input("data: T").attr("T: list(type) >= 1").attr("summarize: int = 3").stateful()
-      .shape(assert_shape).cpu<Assert>().not_differentiable().doc("An error that shows data unless the condition holds.");
-  registry.op("Print").input("input: T").input("data: U").output("output: T").attr("T: type").attr("U: list(type) >= 0")
-      .attr("message: string = ''").attr("first_n: int = -1").attr("summarize: int = 3").stateful()
-      .shape(identity_shape).cpu<Print>().gradient(print_gradient).doc("Its input; shows data on standard error.");
-  registry.op("PrintV2").input("input: string").attr("output_stream: string = 'stderr'").attr("end: string = '\n'").stateful()
-      .shape(assert_shape).cpu<PrintV2>().not_differentiable().doc("Writes a string to a stream.");
+  registry.op("Assert")
+      .input("condition: bool")
+      .input("data: T")
+      .attr("T: list(type) >= 1")
+      .attr("summarize: int = 3")
+      .stateful()
+      .shape(assert_shape)
+      .cpu<Assert>()
+      .not_differentiable()
+      .doc("An error that shows data unless the condition holds.");
+  registry.op("Print")
+      .input("input: T")
+      .input("data: U")
+      .output("output: T")
+      .attr("T: type")
+      .attr("U: list(type) >= 0")
+      .attr("message: string = ''")
+      .attr("first_n: int = -1")
+      .attr("summarize: int = 3")
+      .stateful()
+      .shape(identity_shape)
+      .cpu<Print>()
+      .gradient(print_gradient)
+      .doc("Its input; shows data on standard error.");
+  registry.op("PrintV2")
+      .input("input: string")
+      .attr("output_stream: string = 'stderr'")
+      .attr("end: string = '\n'")
+      .stateful()
+      .shape(assert_shape)
+      .cpu<PrintV2>()
+      .not_differentiable()
+      .doc("Writes a string to a stream.");
 }
 
 }  // namespace millrace

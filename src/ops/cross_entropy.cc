@@ -19,14 +19,16 @@ template <> struct Wide<BFloat16> { using type = float; };
 
 // --- Labels as distributions
 
-absl::StatusOr<PartialTensorShape> broadcast_logits(const PartialTensorShape& logits, const PartialTensorShape& labels) {
+absl::StatusOr<PartialTensorShape> broadcast_logits(const PartialTensorShape& logits,
+                                                    const PartialTensorShape& labels) {
   absl::StatusOr<PartialTensorShape> both = broadcast(logits, labels);
   if (!both.ok()) {
     return invalid_argument("logits and labels must be broadcastable: logits_size=", logits, " labels_size=", labels);
   }
   if (both->has_rank() && both->rank() != 2) {
-    return invalid_argument("logits and labels must be either 2-dimensional, or broadcasted to be 2-dimensional: logits_size=", logits,
-                            " labels_size=", labels);
+    return invalid_argument(
+        "logits and labels must be either 2-dimensional, or broadcasted to be 2-dimensional: logits_size=", logits,
+        " labels_size=", labels);
   }
   return both;
 }
@@ -70,7 +72,8 @@ template <class T> class SoftmaxCrossEntropy final : public Kernel {
     parallel_for(rows, 4 * n + 40, [&](int64_t begin, int64_t end) {
       std::vector<S> x(static_cast<size_t>(n)), e(static_cast<size_t>(n));
       for (int64_t r = begin; r < end; ++r) {
-        for (int64_t i = 0; i < n; ++i) x[static_cast<size_t>(i)] = static_cast<S>(logits[static_cast<size_t>(r * sx.row + i * sx.column)]);
+        for (int64_t i = 0; i < n; ++i)
+          x[static_cast<size_t>(i)] = static_cast<S>(logits[static_cast<size_t>(r * sx.row + i * sx.column)]);
         S max, sum;
         exp_rows(x.data(), 1, n, e.data(), &max, &sum);
         const S log_sum = std::log(sum), scale = S(1) / sum;
@@ -96,7 +99,8 @@ absl::Status sparse_cross_entropy_shape(ShapeContext& c) {
   int64_t rows = logits.has_rank() ? logits.dim(0) : -1;
   const int64_t label_rows = labels.has_rank() ? labels.dim(0) : -1;
   if (rows >= 0 && label_rows >= 0 && rows != label_rows) {
-    return invalid_argument("logits and labels must have the same first dimension, got logits shape ", logits, " and labels shape ", labels);
+    return invalid_argument("logits and labels must have the same first dimension, got logits shape ", logits,
+                            " and labels shape ", labels);
   }
   if (rows < 0) rows = label_rows;
   MR_RETURN_IF_ERROR(c.set_output(0, make_partial_shape({rows})));
@@ -114,7 +118,8 @@ template <class T, class Label> class SparseSoftmaxCrossEntropy final : public K
     if (label_shape.rank() != 1) return invalid_argument("labels must be 1-D, but got shape ", label_shape);
     const int64_t rows = shape.dim(0), n = shape.dim(1);
     if (rows != label_shape.dim(0)) {
-      return invalid_argument("logits and labels must have the same first dimension, got logits shape ", shape, " and labels shape ", label_shape);
+      return invalid_argument("logits and labels must have the same first dimension, got logits shape ", shape,
+                              " and labels shape ", label_shape);
     }
     if (n == 0) return invalid_argument("Must have at least one class, but got logits shape ", shape);
     const std::vector<Label> labels(given.begin(), given.end());  // read once: what is checked is what is used
@@ -142,7 +147,8 @@ template <class T, class Label> class SparseSoftmaxCrossEntropy final : public K
           exp_rows(wide.data(), 1, n, wide.data(), &max, &sum);
           const S scale = S(1) / sum;
           for (int64_t i = 0; i < n; ++i)
-            out[i] = static_cast<T>(wide[static_cast<size_t>(i)] * scale - (static_cast<size_t>(i) == label ? S(1) : S(0)));
+            out[i] =
+                static_cast<T>(wide[static_cast<size_t>(i)] * scale - (static_cast<size_t>(i) == label ? S(1) : S(0)));
         }
         loss[static_cast<size_t>(r)] = static_cast<T>(std::log(sum) - (picked - max));
       }
@@ -204,12 +210,23 @@ absl::Status sparse_cross_entropy_gradient(GradientContext& g) {
 }  // namespace
 
 void register_cross_entropy(Registry& registry) {
-  registry.op("SoftmaxCrossEntropyWithLogits").input("features: T").input("labels: T").output("loss: T").output("backprop: T")
+  registry.op("SoftmaxCrossEntropyWithLogits")
+      .input("features: T")
+      .input("labels: T")
+      .output("loss: T")
+      .output("backprop: T")
       .attr("T: {half, bfloat16, float, double}")
-      .shape(softmax_cross_entropy_shape).cpu_for<SoftmaxCrossEntropy>(FloatTypes()).gradient(softmax_cross_entropy_gradient)
+      .shape(softmax_cross_entropy_shape)
+      .cpu_for<SoftmaxCrossEntropy>(FloatTypes())
+      .gradient(softmax_cross_entropy_gradient)
       .doc("-sum(labels * log_softmax(features)) per row, and its gradient; the inputs broadcast to one matrix.");
-  registry.op("SparseSoftmaxCrossEntropyWithLogits").input("features: T").input("labels: Tlabels").output("loss: T").output("backprop: T")
-      .attr("T: {half, bfloat16, float, double}").attr("Tlabels: {int32, int64} = DT_INT64")
+  registry.op("SparseSoftmaxCrossEntropyWithLogits")
+      .input("features: T")
+      .input("labels: Tlabels")
+      .output("loss: T")
+      .output("backprop: T")
+      .attr("T: {half, bfloat16, float, double}")
+      .attr("Tlabels: {int32, int64} = DT_INT64")
       .shape(sparse_cross_entropy_shape)
       .cpu_for<SparseSoftmaxCrossEntropy>(FloatTypes(), "T", Types<int32_t, int64_t>(), "Tlabels")
       .gradient(sparse_cross_entropy_gradient)

@@ -19,32 +19,20 @@ using namespace gradients;  // NOLINT: the rules read as the formulas do
 
 // Operations on what elements are computed in (float for half and bfloat16).
 struct RunningSum {
-  template <class C>
-  static C neutral() {
-    return C(0);
-  }
-  template <class C>
-  static C join(C a, C b) {
+  template <class C> static C neutral() { return C(0); }
+  template <class C> static C join(C a, C b) {
     return wrapping(a, b, [](auto x, auto y) { return x + y; });
   }
 };
 struct RunningProduct {
-  template <class C>
-  static C neutral() {
-    return C(1);
-  }
-  template <class C>
-  static C join(C a, C b) {
+  template <class C> static C neutral() { return C(1); }
+  template <class C> static C join(C a, C b) {
     return wrapping(a, b, [](auto x, auto y) { return x * y; });
   }
 };
 struct RunningLogsumexp {
-  template <class C>
-  static C neutral() {
-    return -std::numeric_limits<C>::infinity();
-  }
-  template <class C>
-  static C join(C a, C b) {
+  template <class C> static C neutral() { return -std::numeric_limits<C>::infinity(); }
+  template <class C> static C join(C a, C b) {
     if (a != a || b != b) return a + b;
     const C low = std::min(a, b), high = std::max(a, b);
     if (std::isinf(low) || std::isinf(high)) return high;  // the difference of equal infinities would be NaN
@@ -52,16 +40,12 @@ struct RunningLogsumexp {
   }
 };
 
-template <class T>
-auto widen(T x) {
-  if constexpr (is_small_float<T>)
-    return static_cast<float>(x);
-  else
-    return x;
+template <class T> auto widen(T x) {
+  if constexpr (is_small_float<T>) return static_cast<float>(x);
+  else return x;
 }
 
-template <class Op, class T>
-class Scan : public Kernel {
+template <class Op, class T> class Scan : public Kernel {
   using C = ComputeType<T>;
 
  public:
@@ -112,12 +96,9 @@ class Scan : public Kernel {
   }
   bool exclusive_ = false, reverse_ = false;
 };
-template <class T>
-using Cumsum = Scan<RunningSum, T>;
-template <class T>
-using Cumprod = Scan<RunningProduct, T>;
-template <class T>
-using CumulativeLogsumexp = Scan<RunningLogsumexp, T>;
+template <class T> using Cumsum = Scan<RunningSum, T>;
+template <class T> using Cumprod = Scan<RunningProduct, T>;
+template <class T> using CumulativeLogsumexp = Scan<RunningLogsumexp, T>;
 
 struct Direction {
   bool exclusive = false, reverse = false;
@@ -148,14 +129,10 @@ absl::Status cumprod_gradient(GradientContext& g) {
 
 double lowest(DataType dtype) {
   switch (dtype) {
-    case DataType::kHalf:
-      return -65504;
-    case DataType::kBfloat16:
-      return -3.38953138925e38;
-    case DataType::kDouble:
-      return std::numeric_limits<double>::lowest();
-    default:
-      return static_cast<double>(std::numeric_limits<float>::lowest());
+    case DataType::kHalf: return -65504;
+    case DataType::kBfloat16: return -3.38953138925e38;
+    case DataType::kDouble: return std::numeric_limits<double>::lowest();
+    default: return static_cast<double>(std::numeric_limits<float>::lowest());
   }
 }
 absl::Status cumulative_logsumexp_gradient(GradientContext& g) {

@@ -132,8 +132,7 @@ class WalkKernel : public AsyncKernel {
       for (size_t i = 0; status.ok() && i < result->size(); ++i) {
         if (static_cast<int>(i) >= ctx.num_outputs())
           status = invalid_argument(ctx.node().op, ": the element has too many components.");
-        else
-          status = ctx.set_output(static_cast<int>(i), std::move((*result)[i]));
+        else status = ctx.set_output(static_cast<int>(i), std::move((*result)[i]));
       }
       if (status.ok() && static_cast<int>(result->size()) != ctx.num_outputs())
         status = invalid_argument(ctx.node().op, ": the element has ", result->size(), " components, not ",

@@ -24,8 +24,7 @@ absl::StatusOr<bool> deterministic_attr(const NodeInfo& node);
 using MakeDataset = absl::StatusOr<DatasetPtr> (*)(KernelContext&);
 
 // The kernel of a dataset op: `make` sees the inputs, the one output is the dataset.
-template <MakeDataset make>
-class DatasetKernel final : public Kernel {
+template <MakeDataset make> class DatasetKernel final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(DatasetPtr dataset, make(ctx));

@@ -138,10 +138,8 @@ class EncodeBase64 final : public Kernel {
       uint32_t bits = 0;
       for (size_t b = 0; b < 3; ++b) bits = bits << 8 | (b < n ? static_cast<uint8_t>(in[i + b]) : 0);
       for (size_t c = 0; c < 4; ++c) {
-        if (c <= n)
-          out += kAlphabet[bits >> (18 - 6 * c) & 63];
-        else if (pad)
-          out += '=';
+        if (c <= n) out += kAlphabet[bits >> (18 - 6 * c) & 63];
+        else if (pad) out += '=';
       }
     }
     return out;

@@ -98,21 +98,14 @@ class BinaryKernel final : public Kernel {
   BinaryOperation op_;
 };
 
-template <class T>
-bool all_of(const Tensor& t, bool (*good)(T)) {
+template <class T> bool all_of(const Tensor& t, bool (*good)(T)) {
   for (const T v : t.unchecked<T>())
     if (!good(v)) return false;
   return true;
 }
 
-template <class T>
-bool not_zero(T v) {
-  return v != 0;
-}
-template <class T>
-bool not_negative(T v) {
-  return v >= 0;
-}
+template <class T> bool not_zero(T v) { return v != 0; }
+template <class T> bool not_negative(T v) { return v >= 0; }
 
 }  // namespace
 
@@ -124,32 +117,15 @@ std::unique_ptr<Kernel> make_binary_kernel(const BinaryKernelSpec& spec) {
 absl::Status check_no_zero(const Tensor& y) {
   bool ok = true;
   switch (y.dtype()) {
-    case DataType::kInt8:
-      ok = all_of<int8_t>(y, not_zero);
-      break;
-    case DataType::kInt16:
-      ok = all_of<int16_t>(y, not_zero);
-      break;
-    case DataType::kInt32:
-      ok = all_of<int32_t>(y, not_zero);
-      break;
-    case DataType::kInt64:
-      ok = all_of<int64_t>(y, not_zero);
-      break;
-    case DataType::kUint8:
-      ok = all_of<uint8_t>(y, not_zero);
-      break;
-    case DataType::kUint16:
-      ok = all_of<uint16_t>(y, not_zero);
-      break;
-    case DataType::kUint32:
-      ok = all_of<uint32_t>(y, not_zero);
-      break;
-    case DataType::kUint64:
-      ok = all_of<uint64_t>(y, not_zero);
-      break;
-    default:
-      break;
+    case DataType::kInt8: ok = all_of<int8_t>(y, not_zero); break;
+    case DataType::kInt16: ok = all_of<int16_t>(y, not_zero); break;
+    case DataType::kInt32: ok = all_of<int32_t>(y, not_zero); break;
+    case DataType::kInt64: ok = all_of<int64_t>(y, not_zero); break;
+    case DataType::kUint8: ok = all_of<uint8_t>(y, not_zero); break;
+    case DataType::kUint16: ok = all_of<uint16_t>(y, not_zero); break;
+    case DataType::kUint32: ok = all_of<uint32_t>(y, not_zero); break;
+    case DataType::kUint64: ok = all_of<uint64_t>(y, not_zero); break;
+    default: break;
   }
   return ok ? absl::OkStatus() : invalid_argument("Integer division by zero");
 }
@@ -157,20 +133,11 @@ absl::Status check_no_zero(const Tensor& y) {
 absl::Status check_not_negative(const Tensor& y) {
   bool ok = true;
   switch (y.dtype()) {
-    case DataType::kInt8:
-      ok = all_of<int8_t>(y, not_negative);
-      break;
-    case DataType::kInt16:
-      ok = all_of<int16_t>(y, not_negative);
-      break;
-    case DataType::kInt32:
-      ok = all_of<int32_t>(y, not_negative);
-      break;
-    case DataType::kInt64:
-      ok = all_of<int64_t>(y, not_negative);
-      break;
-    default:
-      break;
+    case DataType::kInt8: ok = all_of<int8_t>(y, not_negative); break;
+    case DataType::kInt16: ok = all_of<int16_t>(y, not_negative); break;
+    case DataType::kInt32: ok = all_of<int32_t>(y, not_negative); break;
+    case DataType::kInt64: ok = all_of<int64_t>(y, not_negative); break;
+    default: break;
   }
   return ok ? absl::OkStatus() : invalid_argument("Integers to negative integer powers are not allowed");
 }

@@ -10,10 +10,8 @@
 namespace millrace {
 
 // half and bfloat16 are computed in float, block by block: they need the float loop only.
-template <class T>
-inline constexpr bool is_small_float = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
-template <class T>
-using ComputeType = std::conditional_t<is_small_float<T>, float, T>;
+template <class T> inline constexpr bool is_small_float = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
+template <class T> using ComputeType = std::conditional_t<is_small_float<T>, float, T>;
 template <class T>
 inline constexpr bool is_complex_type = std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>;
 
@@ -40,25 +38,18 @@ absl::Status check_not_negative(const Tensor& y);
 
 namespace elementwise_internal {
 
-template <class Op, class C>
-constexpr double cost_of() {
-  if constexpr (std::is_same_v<C, float> && requires { Op::float_loop; })
-    return 0.4;
-  else if constexpr (requires { Op::kCost; })
-    return Op::kCost;
-  else
-    return 0.3;
+template <class Op, class C> constexpr double cost_of() {
+  if constexpr (std::is_same_v<C, float> && requires { Op::float_loop; }) return 0.4;
+  else if constexpr (requires { Op::kCost; }) return Op::kCost;
+  else return 0.3;
 }
 
-template <class Op, class T>
-struct Unary {
+template <class Op, class T> struct Unary {
   using C = ComputeType<T>;
   using R = decltype(Op{}(C{}));
   static constexpr DataType out_type() {
-    if constexpr (std::is_same_v<R, C>)
-      return dtype_of<T>;
-    else
-      return dtype_of<R>;
+    if constexpr (std::is_same_v<R, C>) return dtype_of<T>;
+    else return dtype_of<R>;
   }
   static UnaryLoop loop() {
     if constexpr (std::is_same_v<C, float> && requires { Op::float_loop; }) return Op::float_loop;
@@ -70,15 +61,12 @@ struct Unary {
   }
 };
 
-template <class Op, class T>
-struct Binary {
+template <class Op, class T> struct Binary {
   using C = ComputeType<T>;
   using R = decltype(Op{}(C{}, C{}));
   static constexpr DataType out_type() {
-    if constexpr (std::is_same_v<R, C>)
-      return dtype_of<T>;
-    else
-      return dtype_of<R>;
+    if constexpr (std::is_same_v<R, C>) return dtype_of<T>;
+    else return dtype_of<R>;
   }
   static BinaryLoop loop() {
     if constexpr (std::is_same_v<C, float> && requires { Op::float_loop; }) return Op::float_loop;
@@ -108,8 +96,7 @@ OpBuilder& binary_kernels(OpBuilder& builder, Types<Ts...>, std::string_view att
 }
 
 // Wrapping arithmetic: integers as the machine does it, without the language's undefined overflow.
-template <class T, class F>
-T wrapping(T a, T b, F&& f) {
+template <class T, class F> T wrapping(T a, T b, F&& f) {
   if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
     using U = std::conditional_t<(sizeof(T) < sizeof(uint32_t)), uint32_t, std::make_unsigned_t<T>>;
     return static_cast<T>(f(static_cast<U>(a), static_cast<U>(b)));

@@ -14,21 +14,16 @@ namespace {
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-template <class T>
-Tensor vec(std::vector<T> v) {
-  return Tensor({static_cast<int64_t>(v.size())}, v);
-}
+template <class T> Tensor vec(std::vector<T> v) { return Tensor({static_cast<int64_t>(v.size())}, v); }
 
-template <class T>
-std::vector<T> run1(const char* op, std::vector<T> x) {
+template <class T> std::vector<T> run1(const char* op, std::vector<T> x) {
   OpTest t(all_ops(), op);
   t.input(vec(std::move(x)));
   const absl::Status status = t.run();
   EXPECT_TRUE(status.ok()) << op << ": " << status;
   return status.ok() ? t.output(0).to_vector<T>() : std::vector<T>();
 }
-template <class T, class R = T>
-std::vector<R> run2(const char* op, std::vector<T> x, std::vector<T> y) {
+template <class T, class R = T> std::vector<R> run2(const char* op, std::vector<T> x, std::vector<T> y) {
   OpTest t(all_ops(), op);
   t.input(vec(std::move(x))).input(vec(std::move(y)));
   const absl::Status status = t.run();
@@ -39,12 +34,9 @@ std::vector<R> run2(const char* op, std::vector<T> x, std::vector<T> y) {
 void expect_near(const std::vector<float>& got, const std::vector<float>& want, const std::string& what) {
   ASSERT_EQ(got.size(), want.size()) << what;
   for (size_t i = 0; i < got.size(); ++i) {
-    if (std::isnan(want[i]))
-      EXPECT_TRUE(std::isnan(got[i])) << what << "[" << i << "] = " << got[i];
-    else if (std::isinf(want[i]))
-      EXPECT_EQ(got[i], want[i]) << what << "[" << i << "]";
-    else
-      EXPECT_NEAR(got[i], want[i], 1e-6 + 2e-6 * std::abs(want[i])) << what << "[" << i << "]";
+    if (std::isnan(want[i])) EXPECT_TRUE(std::isnan(got[i])) << what << "[" << i << "] = " << got[i];
+    else if (std::isinf(want[i])) EXPECT_EQ(got[i], want[i]) << what << "[" << i << "]";
+    else EXPECT_NEAR(got[i], want[i], 1e-6 + 2e-6 * std::abs(want[i])) << what << "[" << i << "]";
   }
 }
 
@@ -275,8 +267,7 @@ TEST(Select, clip_keeps_nan_and_prefers_the_lower_bound) {
   EXPECT_EQ(bad.run().code(), absl::StatusCode::kInvalidArgument);
 }
 
-template <class D, class S>
-std::vector<D> cast(std::vector<S> x, bool truncate = false) {
+template <class D, class S> std::vector<D> cast(std::vector<S> x, bool truncate = false) {
   OpTest t(all_ops(), "Cast");
   t.attr("SrcT", dtype_of<S>).attr("DstT", dtype_of<D>).attr("Truncate", truncate).input(vec(std::move(x)));
   const absl::Status status = t.run();

@@ -42,8 +42,7 @@ bool read_feature(std::string_view bytes, FeatureValue* value) {
 }
 
 // Calls emit(value) for each value of a list, packed or not; false where the bytes are damaged or emit says so.
-template <class Emit>
-bool for_each_float(std::string_view list, Emit emit) {
+template <class Emit> bool for_each_float(std::string_view list, Emit emit) {
   WireReader r(list);
   while (r.next()) {
     if (r.is(1, WireType::kBytes)) {
@@ -60,8 +59,7 @@ bool for_each_float(std::string_view list, Emit emit) {
   return r.ok();
 }
 
-template <class Emit>
-bool for_each_int64(std::string_view list, Emit emit) {
+template <class Emit> bool for_each_int64(std::string_view list, Emit emit) {
   WireReader r(list);
   while (r.next()) {
     if (r.is(1, WireType::kBytes)) {
@@ -79,8 +77,7 @@ bool for_each_int64(std::string_view list, Emit emit) {
   return r.ok();
 }
 
-template <class Emit>
-bool for_each_string(std::string_view list, Emit emit) {
+template <class Emit> bool for_each_string(std::string_view list, Emit emit) {
   WireReader r(list);
   while (r.next()) {
     if (r.is(1, WireType::kBytes)) {
@@ -103,12 +100,9 @@ struct Values {
     return dtype == DataType::kFloat ? floats.size() : dtype == DataType::kInt64 ? ints.size() : strings.size();
   }
   void truncate(size_t size) {
-    if (dtype == DataType::kFloat)
-      floats.resize(size);
-    else if (dtype == DataType::kInt64)
-      ints.resize(size);
-    else
-      strings.resize(size);
+    if (dtype == DataType::kFloat) floats.resize(size);
+    else if (dtype == DataType::kInt64) ints.resize(size);
+    else strings.resize(size);
   }
   bool append(std::string_view list) {
     if (dtype == DataType::kFloat)
@@ -133,12 +127,9 @@ struct Values {
                 values.begin() + static_cast<std::ptrdiff_t>(from + count),
                 out.begin() + static_cast<std::ptrdiff_t>(to));
     };
-    if (dtype == DataType::kFloat)
-      copy(floats, tensor.unchecked_mutable<float>());
-    else if (dtype == DataType::kInt64)
-      copy(ints, tensor.unchecked_mutable<int64_t>());
-    else
-      copy(strings, tensor.unchecked_mutable<std::string>());
+    if (dtype == DataType::kFloat) copy(floats, tensor.unchecked_mutable<float>());
+    else if (dtype == DataType::kInt64) copy(ints, tensor.unchecked_mutable<int64_t>());
+    else copy(strings, tensor.unchecked_mutable<std::string>());
   }
   absl::StatusOr<Tensor> take_all() {
     MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape({static_cast<int64_t>(size())}));
@@ -159,48 +150,35 @@ bool fill_exactly(std::string_view list, Tensor& tensor, int64_t offset, int64_t
     return true;
   };
   bool ok;
-  if constexpr (std::is_same_v<T, float>)
-    ok = for_each_float(list, emit);
-  else if constexpr (std::is_same_v<T, int64_t>)
-    ok = for_each_int64(list, emit);
-  else
-    ok = for_each_string(list, emit);
+  if constexpr (std::is_same_v<T, float>) ok = for_each_float(list, emit);
+  else if constexpr (std::is_same_v<T, int64_t>) ok = for_each_int64(list, emit);
+  else ok = for_each_string(list, emit);
   *found = n;
   return ok;
 }
 
 bool fill_dense(const FeatureValue& value, Tensor& tensor, int64_t offset, int64_t count, int64_t* found) {
   switch (value.dtype) {
-    case DataType::kFloat:
-      return fill_exactly<float>(value.list, tensor, offset, count, found);
-    case DataType::kInt64:
-      return fill_exactly<int64_t>(value.list, tensor, offset, count, found);
-    default:
-      return fill_exactly<std::string>(value.list, tensor, offset, count, found);
+    case DataType::kFloat: return fill_exactly<float>(value.list, tensor, offset, count, found);
+    case DataType::kInt64: return fill_exactly<int64_t>(value.list, tensor, offset, count, found);
+    default: return fill_exactly<std::string>(value.list, tensor, offset, count, found);
   }
 }
 
 // Copies the default, a whole row or one value for all of it.
-template <class T>
-void fill_default(const Tensor& from, Tensor& to, int64_t offset, int64_t count) {
+template <class T> void fill_default(const Tensor& from, Tensor& to, int64_t offset, int64_t count) {
   const std::span<const T> in = from.unchecked<T>();
   T* out = static_cast<T*>(to.raw_mutable_data()) + offset;
-  if (in.size() == 1)
-    std::fill(out, out + count, in[0]);
-  else if (in.empty())
-    std::fill(out, out + count, T());
-  else
-    std::copy(in.begin(), in.end(), out);
+  if (in.size() == 1) std::fill(out, out + count, in[0]);
+  else if (in.empty()) std::fill(out, out + count, T());
+  else std::copy(in.begin(), in.end(), out);
 }
 
 void fill_with_default(const Tensor& from, Tensor& to, int64_t offset, int64_t count) {
   if (count == 0) return;
-  if (to.dtype() == DataType::kFloat)
-    fill_default<float>(from, to, offset, count);
-  else if (to.dtype() == DataType::kInt64)
-    fill_default<int64_t>(from, to, offset, count);
-  else
-    fill_default<std::string>(from, to, offset, count);
+  if (to.dtype() == DataType::kFloat) fill_default<float>(from, to, offset, count);
+  else if (to.dtype() == DataType::kInt64) fill_default<int64_t>(from, to, offset, count);
+  else fill_default<std::string>(from, to, offset, count);
 }
 
 class Parser {
@@ -307,12 +285,9 @@ class Parser {
     std::string_view key, feature;
     WireReader r(entry);
     while (r.next()) {
-      if (r.is(1, WireType::kBytes))
-        key = r.bytes();
-      else if (r.is(2, WireType::kBytes))
-        feature = r.bytes();
-      else
-        r.skip();
+      if (r.is(1, WireType::kBytes)) key = r.bytes();
+      else if (r.is(2, WireType::kBytes)) feature = r.bytes();
+      else r.skip();
     }
     if (!r.ok()) return damaged(key, example);
     if (by_key_.empty()) {
@@ -449,8 +424,7 @@ class Parser {
     return example < names_.size() ? std::string_view(names_[example]) : "<unknown>";
   }
 
-  template <class... Args>
-  absl::Status wrong(std::string_view key, size_t example, const Args&... what) const {
+  template <class... Args> absl::Status wrong(std::string_view key, size_t example, const Args&... what) const {
     if (single_) return invalid_argument("Key: ", key, ".  ", what...);
     return invalid_argument("Name: ", name(example), ", Key: ", key, ", Index: ", example, ".  ", what...);
   }

@@ -32,7 +32,8 @@ class WriteFile final : public Kernel {
     MR_ASSIGN_OR_RETURN(const std::string path, ctx.scalar<std::string>(0));
     MR_ASSIGN_OR_RETURN(const std::string contents, ctx.scalar<std::string>(1));
     MR_ASSIGN_OR_RETURN(FileSystem * files, file_system_for(path));
-    if (const std::string folder(directory_of(path)); !folder.empty()) MR_RETURN_IF_ERROR(files->make_directories(folder));
+    if (const std::string folder(directory_of(path)); !folder.empty())
+      MR_RETURN_IF_ERROR(files->make_directories(folder));
     return write_file(path, contents);
   }
 };
@@ -46,7 +47,8 @@ class MatchingFiles final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const std::span<const std::string> patterns, ctx.flat<std::string>(0));
-    if (ctx.shape(0).rank() > 1) return invalid_argument("Input patterns tensor must be scalar or vector, but had shape: ", ctx.shape(0));
+    if (ctx.shape(0).rank() > 1)
+      return invalid_argument("Input patterns tensor must be scalar or vector, but had shape: ", ctx.shape(0));
     std::vector<std::string> all;
     for (const std::string& pattern : patterns) {
       MR_ASSIGN_OR_RETURN(FileSystem * files, file_system_for(pattern));
@@ -62,12 +64,28 @@ class MatchingFiles final : public Kernel {
 }  // namespace
 
 void register_file_ops(Registry& registry) {
-  registry.op("ReadFile").input("filename: string").output("contents: string").shape(scalar_inputs).cpu<ReadFile>().not_differentiable()
+  registry.op("ReadFile")
+      .input("filename: string")
+      .output("contents: string")
+      .shape(scalar_inputs)
+      .cpu<ReadFile>()
+      .not_differentiable()
       .doc("The contents of a file.");
-  registry.op("WriteFile").input("filename: string").input("contents: string").stateful().shape(scalar_inputs).cpu<WriteFile>()
-      .not_differentiable().doc("Writes a file, making missing directories.");
-  registry.op("MatchingFiles").input("pattern: string").output("filenames: string").shape(matching_shape).cpu<MatchingFiles>()
-      .not_differentiable().doc("The files that match one or more glob patterns, sorted.");
+  registry.op("WriteFile")
+      .input("filename: string")
+      .input("contents: string")
+      .stateful()
+      .shape(scalar_inputs)
+      .cpu<WriteFile>()
+      .not_differentiable()
+      .doc("Writes a file, making missing directories.");
+  registry.op("MatchingFiles")
+      .input("pattern: string")
+      .output("filenames: string")
+      .shape(matching_shape)
+      .cpu<MatchingFiles>()
+      .not_differentiable()
+      .doc("The files that match one or more glob patterns, sorted.");
 }
 
 }  // namespace millrace

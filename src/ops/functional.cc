@@ -1,5 +1,5 @@
-// Ops that call functions of the graph's library. All of them may wait inside their functions, so all are asynchronous; a
-// function that does not wait runs at once on the thread that calls it.
+// Ops that call functions of the graph's library. All of them may wait inside their functions, so all are asynchronous;
+// a function that does not wait runs at once on the thread that calls it.
 
 #include "op/gradient_context.h"
 #include "op/kernel.h"
@@ -22,10 +22,12 @@ absl::StatusOr<std::vector<Tensor>> values_from(const KernelContext& ctx, int fi
 absl::Status check_call(const NodeInfo& node, const CallableFunction& f, std::span<const DataType> inputs,
                         std::span<const DataType> outputs, std::string_view name) {
   if (!std::ranges::equal(inputs, f.input_types(), {}, base_dtype)) {
-    return invalid_argument("'", node.name, "': the arguments of function '", name, "' are of other types than the inputs");
+    return invalid_argument("'", node.name, "': the arguments of function '", name,
+                            "' are of other types than the inputs");
   }
   if (!std::ranges::equal(outputs, f.output_types(), {}, base_dtype)) {
-    return invalid_argument("'", node.name, "': the results of function '", name, "' are of other types than the outputs");
+    return invalid_argument("'", node.name, "': the results of function '", name,
+                            "' are of other types than the outputs");
   }
   return absl::OkStatus();
 }
@@ -45,8 +47,8 @@ class Callee {
     if (function_) return function_;
     MR_ASSIGN_OR_RETURN(std::shared_ptr<CallableFunction> made, functions_->instantiate(ref_));
     const std::span<const DataType> inputs(node.input_types.begin() + first_input_, node.input_types.end());
-    const std::span<const DataType> outputs =
-        returns_outputs_ ? std::span<const DataType>(node.output_types) : std::span<const DataType>(made->output_types());
+    const std::span<const DataType> outputs = returns_outputs_ ? std::span<const DataType>(node.output_types)
+                                                               : std::span<const DataType>(made->output_types());
     MR_RETURN_IF_ERROR(check_call(node, *made, inputs, outputs, ref_.name));
     return function_ = std::move(made);
   }
@@ -56,10 +58,12 @@ class Callee {
       done(f.status());
       return;
     }
-    (*f)->run(std::move(args), ctx.cancellation(), [&ctx, keep = *f, done = std::move(done)](absl::Status status, std::vector<Tensor> results) {
-      for (size_t i = 0; status.ok() && i < results.size(); ++i) status = ctx.set_output(static_cast<int>(i), std::move(results[i]));
-      done(std::move(status));
-    });
+    (*f)->run(std::move(args), ctx.cancellation(),
+              [&ctx, keep = *f, done = std::move(done)](absl::Status status, std::vector<Tensor> results) {
+                for (size_t i = 0; status.ok() && i < results.size(); ++i)
+                  status = ctx.set_output(static_cast<int>(i), std::move(results[i]));
+                done(std::move(status));
+              });
   }
   const std::string& name() const { return ref_.name; }
 
@@ -88,15 +92,25 @@ class PartitionedCall final : public AsyncKernel {
   Callee callee_;
 };
 
-// Any value as a condition: numbers by their value, strings by not being empty, tensors that are no scalars by having elements.
+// Any value as a condition: numbers by their value, strings by not being empty, tensors that are no scalars by having
+// elements.
 absl::StatusOr<bool> truth(const Tensor& t) {
   if (!t.has_value()) return failed_precondition("the condition has no value");
   if (t.rank() > 0) return t.num_elements() > 0;
   switch (t.dtype()) {
 #define MR_CASE(T) \
   case dtype_of<T>: return t.unchecked<T>()[0] != T{};
-    MR_CASE(bool) MR_CASE(float) MR_CASE(double) MR_CASE(int8_t) MR_CASE(int16_t) MR_CASE(int32_t) MR_CASE(int64_t)
-    MR_CASE(uint8_t) MR_CASE(uint16_t) MR_CASE(uint32_t) MR_CASE(uint64_t)
+    MR_CASE(bool)
+    MR_CASE(float)
+    MR_CASE(double)
+    MR_CASE(int8_t)
+    MR_CASE(int16_t)
+    MR_CASE(int32_t)
+    MR_CASE(int64_t)
+    MR_CASE(uint8_t)
+    MR_CASE(uint16_t)
+    MR_CASE(uint32_t)
+    MR_CASE(uint64_t)
 #undef MR_CASE
     case DataType::kString: return !t.unchecked<std::string>()[0].empty();
     default: return invalid_argument("a ", dtype_name(t.dtype()), " is no condition");
@@ -184,9 +198,14 @@ class While final : public AsyncKernel {
       while (true) {
         state.store(kCalling);
         if (in_cond) {
-          cond->run(vars, ctx.cancellation(), [self = shared_from_this()](absl::Status s, std::vector<Tensor> r) { self->returned(std::move(s), std::move(r)); });
+          cond->run(vars, ctx.cancellation(), [self = shared_from_this()](absl::Status s, std::vector<Tensor> r) {
+            self->returned(std::move(s), std::move(r));
+          });
         } else {
-          body->run(std::move(vars), ctx.cancellation(), [self = shared_from_this()](absl::Status s, std::vector<Tensor> r) { self->returned(std::move(s), std::move(r)); });
+          body->run(std::move(vars), ctx.cancellation(),
+                    [self = shared_from_this()](absl::Status s, std::vector<Tensor> r) {
+                      self->returned(std::move(s), std::move(r));
+                    });
         }
         int calling = kCalling;
         if (state.compare_exchange_strong(calling, kWaiting)) return;  // the callback goes on
@@ -214,7 +233,8 @@ class While final : public AsyncKernel {
       if (!go_on.ok()) return finish(go_on.status());
       if (!*go_on) {
         absl::Status set;
-        for (size_t i = 0; set.ok() && i < vars.size(); ++i) set = ctx.set_output(static_cast<int>(i), std::move(vars[i]));
+        for (size_t i = 0; set.ok() && i < vars.size(); ++i)
+          set = ctx.set_output(static_cast<int>(i), std::move(vars[i]));
         return finish(std::move(set));
       }
       in_cond = false;
@@ -289,34 +309,92 @@ absl::Status fake_param_shape(ShapeContext& c) { return c.set_output(0, c.attr<P
 }  // namespace
 
 void register_functional(Registry& registry) {
-  registry.op("_Arg").output("output: T").attr("T: type").attr("index: int >= 0").stateful().shape(arg_shape).cpu<Arg>()
+  registry.op("_Arg")
+      .output("output: T")
+      .attr("T: type")
+      .attr("index: int >= 0")
+      .stateful()
+      .shape(arg_shape)
+      .cpu<Arg>()
       .doc("An argument of a function.");
-  registry.op("_Retval").input("input: T").attr("T: type").attr("index: int >= 0").stateful().shape(no_outputs).cpu<Retval>()
+  registry.op("_Retval")
+      .input("input: T")
+      .attr("T: type")
+      .attr("index: int >= 0")
+      .stateful()
+      .shape(no_outputs)
+      .cpu<Retval>()
       .doc("A result of a function.");
-  registry.op("FakeParam").output("output: dtype").attr("dtype: type").attr("shape: shape").shape(fake_param_shape)
-      .cpu<FakeParam>().doc("Stands for a value that a branch does not give.");
+  registry.op("FakeParam")
+      .output("output: dtype")
+      .attr("dtype: type")
+      .attr("shape: shape")
+      .shape(fake_param_shape)
+      .cpu<FakeParam>()
+      .doc("Stands for a value that a branch does not give.");
 
-  registry.op("PartitionedCall").input("args: Tin").output("output: Tout").attr("Tin: list(type) >= 0").attr("Tout: list(type) >= 0")
-      .attr("f: func").attr("config: string = ''").attr("config_proto: string = ''").attr("executor_type: string = ''")
-      .shape(unknown_shapes).cpu<PartitionedCall>().doc("Calls a function without state.");
-  registry.op("StatefulPartitionedCall").input("args: Tin").output("output: Tout").attr("Tin: list(type) >= 0")
-      .attr("Tout: list(type) >= 0").attr("f: func").attr("config: string = ''").attr("config_proto: string = ''")
-      .attr("executor_type: string = ''").stateful().shape(unknown_shapes).cpu<PartitionedCall>()
+  registry.op("PartitionedCall")
+      .input("args: Tin")
+      .output("output: Tout")
+      .attr("Tin: list(type) >= 0")
+      .attr("Tout: list(type) >= 0")
+      .attr("f: func")
+      .attr("config: string = ''")
+      .attr("config_proto: string = ''")
+      .attr("executor_type: string = ''")
+      .shape(unknown_shapes)
+      .cpu<PartitionedCall>()
+      .doc("Calls a function without state.");
+  registry.op("StatefulPartitionedCall")
+      .input("args: Tin")
+      .output("output: Tout")
+      .attr("Tin: list(type) >= 0")
+      .attr("Tout: list(type) >= 0")
+      .attr("f: func")
+      .attr("config: string = ''")
+      .attr("config_proto: string = ''")
+      .attr("executor_type: string = ''")
+      .stateful()
+      .shape(unknown_shapes)
+      .cpu<PartitionedCall>()
       .doc("Calls a function.");
 
   for (const bool stateless : {false, true}) {
     auto conditional = registry.op(stateless ? "StatelessIf" : "If");
-    conditional.input("cond: Tcond").input("input: Tin").output("output: Tout").attr("Tcond: type").attr("Tin: list(type) >= 0")
-        .attr("Tout: list(type) >= 0").attr("then_branch: func").attr("else_branch: func").attr("output_shapes: list(shape) = []")
-        .shape(declared_shapes).cpu<If>().doc("Calls one of two functions.");
+    conditional.input("cond: Tcond")
+        .input("input: Tin")
+        .output("output: Tout")
+        .attr("Tcond: type")
+        .attr("Tin: list(type) >= 0")
+        .attr("Tout: list(type) >= 0")
+        .attr("then_branch: func")
+        .attr("else_branch: func")
+        .attr("output_shapes: list(shape) = []")
+        .shape(declared_shapes)
+        .cpu<If>()
+        .doc("Calls one of two functions.");
     auto loop = registry.op(stateless ? "StatelessWhile" : "While");
-    loop.input("input: T").output("output: T").attr("T: list(type) >= 0").attr("cond: func").attr("body: func")
-        .attr("output_shapes: list(shape) = []").attr("parallel_iterations: int = 10").shape(declared_shapes).cpu<While>()
+    loop.input("input: T")
+        .output("output: T")
+        .attr("T: list(type) >= 0")
+        .attr("cond: func")
+        .attr("body: func")
+        .attr("output_shapes: list(shape) = []")
+        .attr("parallel_iterations: int = 10")
+        .shape(declared_shapes)
+        .cpu<While>()
         .doc("Calls body on its own results as long as cond holds of them.");
     auto choice = registry.op(stateless ? "StatelessCase" : "Case");
-    choice.input("branch_index: int32").input("input: Tin").output("output: Tout").attr("Tin: list(type) >= 0")
-        .attr("Tout: list(type) >= 0").attr("branches: list(func) >= 1").attr("output_shapes: list(shape) = []")
-        .shape(declared_shapes).cpu<Case>().doc("Calls one of several functions.");
+    choice.input("branch_index: int32")
+        .input("input: Tin")
+        .output("output: Tout")
+        .attr("Tin: list(type) >= 0")
+        .attr("Tout: list(type) >= 0")
+        .attr("branches: list(func) >= 1")
+        .attr("output_shapes: list(shape) = []")
+        .shape(declared_shapes)
+        .cpu<Case>()
+        .doc("Calls one of several functions.");
     if (!stateless) conditional.stateful(), loop.stateful(), choice.stateful();
   }
 }

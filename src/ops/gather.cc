@@ -14,8 +14,7 @@ namespace millrace {
 namespace {
 
 // Calls fn with the elements of an index input, whatever its width.
-template <class Fn>
-absl::Status with_indices(KernelContext& ctx, int i, Fn&& fn) {
+template <class Fn> absl::Status with_indices(KernelContext& ctx, int i, Fn&& fn) {
   switch (ctx.input(i).dtype()) {
     case DataType::kInt16: return fn(ctx.input(i).unchecked<int16_t>());
     case DataType::kUint16: return fn(ctx.input(i).unchecked<uint16_t>());
@@ -29,7 +28,8 @@ absl::Status with_indices(KernelContext& ctx, int i, Fn&& fn) {
 
 // ---- Gather, GatherV2
 
-absl::StatusOr<PartialTensorShape> gathered_shape(const PartialTensorShape& params, const PartialTensorShape& indices, int64_t axis, int64_t batch_dims) {
+absl::StatusOr<PartialTensorShape> gathered_shape(const PartialTensorShape& params, const PartialTensorShape& indices,
+                                                  int64_t axis, int64_t batch_dims) {
   std::vector<int64_t> dims;
   for (int64_t d = 0; d < axis; ++d) {
     const int64_t size = params.dim(static_cast<int>(d));
@@ -52,7 +52,9 @@ absl::Status gather_shape(ShapeContext& c) {
 void gather_partial_value(ShapeContext& c, int64_t axis) {
   if (axis != 0 || c.input(0).rank() != 1 || c.input(1).rank() > 1) return;
   const auto value = known_partial(c, 0);
-  const auto indices = c.value(1) != nullptr && c.value(1)->dtype() == DataType::kInt16 ? std::nullopt : known_ints(c, 1).value_or(std::nullopt);
+  const auto indices = c.value(1) != nullptr && c.value(1)->dtype() == DataType::kInt16
+                           ? std::nullopt
+                           : known_ints(c, 1).value_or(std::nullopt);
   if (!value || !value->is_fully_defined() || !indices) return;
   std::vector<int64_t> picked;
   for (const int64_t i : *indices) {
@@ -69,27 +71,31 @@ absl::Status gather_v2_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(int64_t batch_dims, c.attr<int64_t>("batch_dims"));
   if (indices.has_rank()) {
     if (batch_dims < -indices.rank() || batch_dims > indices.rank()) {
-      return c.set_output(0, invalid_argument("Expected batch_dims in the range [", -indices.rank(), ", ", indices.rank(), "], but got ", batch_dims));
+      return c.set_output(0, invalid_argument("Expected batch_dims in the range [", -indices.rank(), ", ",
+                                              indices.rank(), "], but got ", batch_dims));
     }
     if (batch_dims < 0) batch_dims += indices.rank();
   }
   MR_ASSIGN_OR_RETURN(std::optional<int64_t> axis, known_int(c, 2));
   if (!params.has_rank()) return absl::OkStatus();
   if (batch_dims > params.rank()) {
-    return c.set_output(0, invalid_argument("batch_dims (", batch_dims, ") must be less than rank(params) (", params.rank(), ")."));
+    return c.set_output(
+        0, invalid_argument("batch_dims (", batch_dims, ") must be less than rank(params) (", params.rank(), ")."));
   }
   if (!axis) {
-    return indices.has_rank() ? c.set_output(0, unknown_shape_of_rank(static_cast<int>(
-                                    std::min<int64_t>(params.rank() + indices.rank() - 1 - batch_dims, Dims::kMaxRank))))
+    return indices.has_rank() ? c.set_output(0, unknown_shape_of_rank(static_cast<int>(std::min<int64_t>(
+                                                    params.rank() + indices.rank() - 1 - batch_dims, Dims::kMaxRank))))
                               : absl::OkStatus();
   }
   if (*axis < -params.rank() || *axis >= params.rank()) {
-    return c.set_output(0, invalid_argument("Expected axis in the range [", -params.rank(), ", ", params.rank(), "), but got ", *axis));
+    return c.set_output(
+        0, invalid_argument("Expected axis in the range [", -params.rank(), ", ", params.rank(), "), but got ", *axis));
   }
   if (*axis < 0) *axis += params.rank();
   if (!indices.has_rank()) return absl::OkStatus();
   if (batch_dims > *axis) {
-    return c.set_output(0, invalid_argument("batch_dims (", batch_dims, ") must be less than or equal to axis (", *axis, ")."));
+    return c.set_output(
+        0, invalid_argument("batch_dims (", batch_dims, ") must be less than or equal to axis (", *axis, ")."));
   }
   gather_partial_value(c, *axis);
   return c.set_output(0, gathered_shape(params, indices, *axis, batch_dims));
@@ -104,15 +110,18 @@ absl::Status gather(KernelContext& ctx, int64_t axis, int64_t batch_dims) {
   }
   if (axis < 0) axis += params.rank();
   if (batch_dims < -indices.rank() || batch_dims > indices.rank()) {
-    return invalid_argument("Expected batch_dims in the range [", -indices.rank(), ", ", indices.rank(), "], but got ", batch_dims);
+    return invalid_argument("Expected batch_dims in the range [", -indices.rank(), ", ", indices.rank(), "], but got ",
+                            batch_dims);
   }
   if (batch_dims < 0) batch_dims += indices.rank();
-  if (batch_dims > axis) return invalid_argument("batch_dims (", batch_dims, ") must be less than or equal to axis (", axis, ").");
+  if (batch_dims > axis)
+    return invalid_argument("batch_dims (", batch_dims, ") must be less than or equal to axis (", axis, ").");
   GatherSizes sizes{1, 1, params.dim(static_cast<int>(axis)), 1, 1};
   for (int d = 0; d < params.rank(); ++d) {
     if (d < batch_dims) {
       if (params.dim(d) != indices.dim(d)) {
-        return invalid_argument("params.shape[", d, "]: ", params.dim(d), " should be equal to indices.shape[", d, "]: ", indices.dim(d));
+        return invalid_argument("params.shape[", d, "]: ", params.dim(d), " should be equal to indices.shape[", d,
+                                "]: ", indices.dim(d));
       }
       sizes.batch *= params.dim(d);
     } else if (d < axis) {
@@ -124,13 +133,16 @@ absl::Status gather(KernelContext& ctx, int64_t axis, int64_t batch_dims) {
   for (int d = static_cast<int>(batch_dims); d < indices.rank(); ++d) sizes.count *= indices.dim(d);
   MR_ASSIGN_OR_RETURN(const PartialTensorShape partial, gathered_shape(params.shape(), indices, axis, batch_dims));
   MR_ASSIGN_OR_RETURN(const TensorShape shape, as_tensor_shape(partial));
-  MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+  MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
   if (shape.num_elements() == 0) return absl::OkStatus();
   return with_indices(ctx, 1, [&]<class I>(std::span<const I> index) {
     return with_storage(params.dtype(), [&]<class S>(std::type_identity<S>) -> absl::Status {
-      const int64_t bad = gather_rows(sizes, static_cast<const S*>(params.raw_data()), index.data(), static_cast<S*>(out->raw_mutable_data()));
+      const int64_t bad = gather_rows(sizes, static_cast<const S*>(params.raw_data()), index.data(),
+                                      static_cast<S*>(out->raw_mutable_data()));
       if (bad < 0) return absl::OkStatus();
-      return invalid_argument("indices", position_text(indices, bad), " = ", static_cast<int64_t>(index[static_cast<size_t>(bad)]), " is not in [0, ", sizes.limit, ")");
+      return invalid_argument("indices", position_text(indices, bad), " = ",
+                              static_cast<int64_t>(index[static_cast<size_t>(bad)]), " is not in [0, ", sizes.limit,
+                              ")");
     });
   });
 }
@@ -185,14 +197,17 @@ absl::Status gather_gradient(GradientContext& g) {
 // x[begin:end] of a vector where a bound is a tensor.
 Output slice_by_tensor(GradientContext& g, const Output& x, const Output& axis, bool up_to) {
   const DataType dtype = g.dtype(axis);
-  const auto scalar = [&](int value) { return g.constant(dtype == DataType::kInt64 ? Tensor(int64_t{value}) : Tensor(value)); };
+  const auto scalar = [&](int value) {
+    return g.constant(dtype == DataType::kInt64 ? Tensor(int64_t{value}) : Tensor(value));
+  };
   const Output zero = scalar(0);
   const Output one = scalar(1);
   const auto scope = g.name_scope("strided_slice");
   const Output begin = stack(g, {up_to ? zero : axis}, "stack");
   const Output end = stack(g, {up_to ? axis : zero}, "stack_1");
   const Output strides = stack(g, {one}, "stack_2");
-  return g.op("StridedSlice", {x, begin, end, strides}, {{"begin_mask", int64_t{up_to}}, {"end_mask", int64_t{!up_to}}}, "/");
+  return g.op("StridedSlice", {x, begin, end, strides}, {{"begin_mask", int64_t{up_to}}, {"end_mask", int64_t{!up_to}}},
+              "/");
 }
 
 Output add_one(GradientContext& g, const Output& x) {
@@ -292,7 +307,8 @@ Output batch_indices(GradientContext& g, const Output& params_shape, const Outpu
 }
 
 // The gradient of a gather along the first dimension after the batch ones: a sum over equal indices.
-Output batch_gather_gradient(GradientContext& g, const Output& params_shape, Output values, Output indices, int64_t batch_dims, Output size) {
+Output batch_gather_gradient(GradientContext& g, const Output& params_shape, Output values, Output indices,
+                             int64_t batch_dims, Output size) {
   const Output flat = expanded_size(g, indices);
   Output outer, flat_values_shape;
   if (batch_dims > 0) {
@@ -323,13 +339,15 @@ absl::Status gather_v2_gradient(GradientContext& g) {
   const Output params_shape = params_shape_of(g);
   const Output size = expanded_size(g, indices);
   if (batch_dims < 0) {
-    if (!g.shape(indices).has_rank()) return invalid_argument("the gradient of a gather with batch_dims < 0 needs indices of known rank");
+    if (!g.shape(indices).has_rank())
+      return invalid_argument("the gradient of a gather with batch_dims < 0 needs indices of known rank");
     batch_dims += g.shape(indices).rank();
   }
   const Tensor* known_axis = g.constant_value(axis);
   const bool is_first = known_axis != nullptr && known_axis->num_elements() == 1 &&
-                        (known_axis->dtype() == DataType::kInt64 ? known_axis->unchecked<int64_t>()[0] == 0
-                                                                  : known_axis->dtype() == DataType::kInt32 && known_axis->unchecked<int32_t>()[0] == 0);
+                        (known_axis->dtype() == DataType::kInt64
+                             ? known_axis->unchecked<int64_t>()[0] == 0
+                             : known_axis->dtype() == DataType::kInt32 && known_axis->unchecked<int32_t>()[0] == 0);
   if (is_first) {
     set_sparse_gradient(g, params_shape, size);
     return absl::OkStatus();
@@ -381,7 +399,8 @@ absl::Status gather_nd_shape(ShapeContext& c) {
   const int64_t depth = indices.dim(indices.rank() - 1);
   if (depth < 0) return absl::OkStatus();
   if (depth > params.rank()) {
-    return c.set_output(0, invalid_argument("indices.shape[-1] must be <= params.rank, but saw indices shape: ", indices, " and params shape: ", params));
+    return c.set_output(0, invalid_argument("indices.shape[-1] must be <= params.rank, but saw indices shape: ",
+                                            indices, " and params shape: ", params));
   }
   std::vector<int64_t> dims(indices.dims().begin(), indices.dims().end() - 1);
   dims.insert(dims.end(), params.dims().begin() + depth, params.dims().end());
@@ -404,7 +423,9 @@ class GatherNd final : public Kernel {
     if (params.rank() < 1) return invalid_argument("params must be at least a vector");
     if (indices.rank() < 1) return invalid_argument("indices must be at least a vector");
     const int64_t depth = indices.dim(indices.rank() - 1);
-    if (depth > params.rank()) return invalid_argument("index innermost dimension length must be <= params rank; saw: ", depth, " vs. ", params.rank());
+    if (depth > params.rank())
+      return invalid_argument("index innermost dimension length must be <= params rank; saw: ", depth, " vs. ",
+                              params.rank());
     std::vector<int64_t> dims(indices.dims().begin(), indices.dims().end() - 1);
     int64_t rows = 1;
     for (const int64_t d : dims) rows *= d;
@@ -415,7 +436,7 @@ class GatherNd final : public Kernel {
       inner *= params.dim(d);
     }
     MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape(dims));
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     if (rows == 0) return absl::OkStatus();
     if (params.num_elements() == 0 && shape.num_elements() > 0 && !ignore_bad_) {
       return invalid_argument("Requested more than 0 entries, but params is empty.  Params shape: ", params.shape());
@@ -425,23 +446,26 @@ class GatherNd final : public Kernel {
         const S* src = static_cast<const S*>(params.raw_data());
         S* dst = static_cast<S*>(out->raw_mutable_data());
         std::atomic<int64_t> bad{-1};
-        parallel_for(rows, 4.0 + static_cast<double>(depth) + static_cast<double>(inner) * sizeof(S) / 16.0, [&](int64_t begin, int64_t end) {
-          for (int64_t row = begin; row < end; ++row) {
-            const int64_t position = nd_position(index.data() + row * depth, outer);
-            if (position >= 0) {
-              copy_run(src + position * inner, dst + row * inner, inner);
-              continue;
-            }
-            bad.store(row, std::memory_order_relaxed);
-            fill_zero(dst + row * inner, inner);
-          }
-        });
+        parallel_for(rows, 4.0 + static_cast<double>(depth) + static_cast<double>(inner) * sizeof(S) / 16.0,
+                     [&](int64_t begin, int64_t end) {
+                       for (int64_t row = begin; row < end; ++row) {
+                         const int64_t position = nd_position(index.data() + row * depth, outer);
+                         if (position >= 0) {
+                           copy_run(src + position * inner, dst + row * inner, inner);
+                           continue;
+                         }
+                         bad.store(row, std::memory_order_relaxed);
+                         fill_zero(dst + row * inner, inner);
+                       }
+                     });
         const int64_t row = bad.load();
         if (row < 0 || ignore_bad_) return absl::OkStatus();
         std::string components;
-        for (int64_t k = 0; k < depth; ++k) str_append(&components, k ? ", " : "", static_cast<int64_t>(index[static_cast<size_t>(row * depth + k)]));
-        return invalid_argument("indices", position_text(subshape(indices, 0, indices.rank() - 1), row), " = [", components, "] does not index into param shape ",
-                                params.shape(), ", node name: ", ctx.node().name);
+        for (int64_t k = 0; k < depth; ++k)
+          str_append(&components, k ? ", " : "", static_cast<int64_t>(index[static_cast<size_t>(row * depth + k)]));
+        return invalid_argument("indices", position_text(subshape(indices, 0, indices.rank() - 1), row), " = [",
+                                components, "] does not index into param shape ", params.shape(),
+                                ", node name: ", ctx.node().name);
       });
     });
   }
@@ -477,7 +501,9 @@ absl::Status one_hot_shape(ShapeContext& c) {
   if (depth && *depth < 0) return c.set_output(0, invalid_argument("depth must be non-negative, got: ", *depth));
   const PartialTensorShape& indices = c.input(0);
   if (!indices.has_rank()) return absl::OkStatus();
-  if (axis > indices.rank()) return c.set_output(0, invalid_argument("Expected axis to be -1 or between [0, ", indices.rank() + 1, ").  But received: ", axis));
+  if (axis > indices.rank())
+    return c.set_output(
+        0, invalid_argument("Expected axis to be -1 or between [0, ", indices.rank() + 1, ").  But received: ", axis));
   std::vector<int64_t> dims = to_dims(indices);
   dims.insert(axis < 0 ? dims.end() : dims.begin() + axis, depth.value_or(-1));
   return c.set_output(0, make_partial_shape(dims));
@@ -493,14 +519,15 @@ class OneHot final : public Kernel {
     const TensorShape indices = ctx.shape(0);
     const int64_t axis = axis_ < 0 ? indices.rank() : axis_;
     if (axis_ < -1 || axis > indices.rank()) {
-      return invalid_argument("Expected axis to be -1 or between [0, ", indices.rank() + 1, ").  But received: ", axis_);
+      return invalid_argument("Expected axis to be -1 or between [0, ", indices.rank() + 1,
+                              ").  But received: ", axis_);
     }
     MR_ASSIGN_OR_RETURN(const int32_t depth, ctx.scalar<int32_t>(1));
     if (depth < 0) return invalid_argument("depth must be non-negative, got: ", depth);
     if (ctx.input(2).rank() != 0) return invalid_argument("on_value must be a scalar, but got: ", ctx.shape(2));
     if (ctx.input(3).rank() != 0) return invalid_argument("off_value must be a scalar, but got: ", ctx.shape(3));
     MR_ASSIGN_OR_RETURN(const TensorShape shape, insert_dim(indices, static_cast<int>(axis), depth));
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     if (shape.num_elements() == 0) return absl::OkStatus();
     int64_t inner = 1;
     for (int d = static_cast<int>(axis); d < indices.rank(); ++d) inner *= indices.dim(d);
@@ -510,15 +537,17 @@ class OneHot final : public Kernel {
         const S on = *static_cast<const S*>(ctx.input(2).raw_data());
         const S off = *static_cast<const S*>(ctx.input(3).raw_data());
         S* dst = static_cast<S*>(out->raw_mutable_data());
-        parallel_for(outer, 1.0 + 0.5 * static_cast<double>(depth) * static_cast<double>(inner), [&](int64_t begin, int64_t end) {
-          std::fill(dst + begin * depth * inner, dst + end * depth * inner, off);
-          for (int64_t o = begin; o < end; ++o) {
-            for (int64_t i = 0; i < inner; ++i) {
-              int64_t hot = 0;  // an index outside the depth leaves all elements off
-              if (read_bounded(&index[static_cast<size_t>(o * inner + i)], depth, &hot)) dst[(o * depth + hot) * inner + i] = on;
-            }
-          }
-        });
+        parallel_for(outer, 1.0 + 0.5 * static_cast<double>(depth) * static_cast<double>(inner),
+                     [&](int64_t begin, int64_t end) {
+                       std::fill(dst + begin * depth * inner, dst + end * depth * inner, off);
+                       for (int64_t o = begin; o < end; ++o) {
+                         for (int64_t i = 0; i < inner; ++i) {
+                           int64_t hot = 0;  // an index outside the depth leaves all elements off
+                           if (read_bounded(&index[static_cast<size_t>(o * inner + i)], depth, &hot))
+                             dst[(o * depth + hot) * inner + i] = on;
+                         }
+                       }
+                     });
         return absl::OkStatus();
       });
     });
@@ -531,21 +560,53 @@ class OneHot final : public Kernel {
 }  // namespace
 
 void register_gather(Registry& registry) {
-  registry.op("Gather").input("params: Tparams").input("indices: Tindices").output("output: Tparams")
-      .attr("validate_indices: bool = true").attr("Tparams: type").attr("Tindices: {int32, int64}")
-      .shape(gather_shape).cpu<Gather>().gradient(gather_gradient)
+  registry.op("Gather")
+      .input("params: Tparams")
+      .input("indices: Tindices")
+      .output("output: Tparams")
+      .attr("validate_indices: bool = true")
+      .attr("Tparams: type")
+      .attr("Tindices: {int32, int64}")
+      .shape(gather_shape)
+      .cpu<Gather>()
+      .gradient(gather_gradient)
       .doc("Rows of params by index.");
-  registry.op("GatherV2").input("params: Tparams").input("indices: Tindices").input("axis: Taxis").output("output: Tparams")
-      .attr("batch_dims: int = 0").attr("Tparams: type").attr("Tindices: {int16, int32, int64}").attr("Taxis: {int32, int64}")
-      .shape(gather_v2_shape).cpu<GatherV2>().gradient(gather_v2_gradient)
+  registry.op("GatherV2")
+      .input("params: Tparams")
+      .input("indices: Tindices")
+      .input("axis: Taxis")
+      .output("output: Tparams")
+      .attr("batch_dims: int = 0")
+      .attr("Tparams: type")
+      .attr("Tindices: {int16, int32, int64}")
+      .attr("Taxis: {int32, int64}")
+      .shape(gather_v2_shape)
+      .cpu<GatherV2>()
+      .gradient(gather_v2_gradient)
       .doc("Slices of params along an axis, by index.");
-  registry.op("GatherNd").input("params: Tparams").input("indices: Tindices").output("output: Tparams")
-      .attr("Tparams: type").attr("Tindices: {int16, int32, int64}").attr("bad_indices_policy: string = ''")
-      .shape(gather_nd_shape).cpu<GatherNd>().gradient(gather_nd_gradient)
+  registry.op("GatherNd")
+      .input("params: Tparams")
+      .input("indices: Tindices")
+      .output("output: Tparams")
+      .attr("Tparams: type")
+      .attr("Tindices: {int16, int32, int64}")
+      .attr("bad_indices_policy: string = ''")
+      .shape(gather_nd_shape)
+      .cpu<GatherNd>()
+      .gradient(gather_nd_gradient)
       .doc("Slices of params by indices of several components.");
-  registry.op("OneHot").input("indices: TI").input("depth: int32").input("on_value: T").input("off_value: T").output("output: T")
-      .attr("axis: int = -1").attr("T: type").attr("TI: {uint8, int8, int32, int64} = DT_INT64")
-      .shape(one_hot_shape).cpu<OneHot>().not_differentiable()
+  registry.op("OneHot")
+      .input("indices: TI")
+      .input("depth: int32")
+      .input("on_value: T")
+      .input("off_value: T")
+      .output("output: T")
+      .attr("axis: int = -1")
+      .attr("T: type")
+      .attr("TI: {uint8, int8, int32, int64} = DT_INT64")
+      .shape(one_hot_shape)
+      .cpu<OneHot>()
+      .not_differentiable()
       .doc("on_value at each index along a new axis, off_value elsewhere.");
 }
 

@@ -25,7 +25,12 @@ TEST(GatherV2, along_each_axis) {
   ASSERT_TRUE(columns.input(iota({3, 2})).input(ints({}, {1})).input(Tensor(-1)).run().ok());
   EXPECT_THAT(columns.output(0).to_vector<float>(), ElementsAre(1, 3, 5));
   OpTest batches(all_ops(), "GatherV2");
-  ASSERT_TRUE(batches.attr("batch_dims", int64_t{1}).input(iota({2, 3})).input(ints({2, 2}, {0, 2, 1, 1})).input(Tensor(1)).run().ok());
+  ASSERT_TRUE(batches.attr("batch_dims", int64_t{1})
+                  .input(iota({2, 3}))
+                  .input(ints({2, 2}, {0, 2, 1, 1}))
+                  .input(Tensor(1))
+                  .run()
+                  .ok());
   EXPECT_THAT(batches.output(0).to_vector<float>(), ElementsAre(0, 2, 4, 4));
 }
 
@@ -35,7 +40,8 @@ TEST(GatherV2, names_the_bad_index) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(std::string(status.message()), "indices[0,1] = 3 is not in [0, 3)");
   OpTest negative(all_ops(), "GatherV2");
-  EXPECT_EQ(std::string(negative.input(iota({3, 2})).input(ints({1}, {-1})).input(Tensor(0)).run().message()), "indices[0] = -1 is not in [0, 3)");
+  EXPECT_EQ(std::string(negative.input(iota({3, 2})).input(ints({1}, {-1})).input(Tensor(0)).run().message()),
+            "indices[0] = -1 is not in [0, 3)");
   OpTest empty(all_ops(), "GatherV2");
   EXPECT_FALSE(empty.input(iota({0, 2})).input(ints({1}, {0})).input(Tensor(0)).run().ok());
 }
@@ -67,12 +73,23 @@ TEST(OneHot, leaves_out_of_range_off) {
   ASSERT_TRUE(t.input(ints({3}, {1, -1, 2})).input(Tensor(3)).input(Tensor(1.0f)).input(Tensor(0.0f)).run().ok());
   EXPECT_THAT(t.output(0).to_vector<float>(), ElementsAre(0, 1, 0, 0, 0, 0, 0, 0, 1));
   OpTest first(all_ops(), "OneHot");
-  ASSERT_TRUE(first.attr("axis", int64_t{0}).input(ints({2}, {1, 0})).input(Tensor(2)).input(Tensor("on")).input(Tensor("")).run().ok());
+  ASSERT_TRUE(first.attr("axis", int64_t{0})
+                  .input(ints({2}, {1, 0}))
+                  .input(Tensor(2))
+                  .input(Tensor("on"))
+                  .input(Tensor(""))
+                  .run()
+                  .ok());
   EXPECT_THAT(first.output(0).to_vector<std::string>(), ElementsAre("", "on", "on", ""));
   OpTest bad(all_ops(), "OneHot");
   EXPECT_FALSE(bad.input(ints({1}, {0})).input(Tensor(-1)).input(Tensor(1.0f)).input(Tensor(0.0f)).run().ok());
   OpTest huge(all_ops(), "OneHot");
-  EXPECT_FALSE(huge.input(Tensor(int32, TensorShape{1 << 16})).input(Tensor(INT32_MAX)).input(Tensor(1.0f)).input(Tensor(0.0f)).run().ok());
+  EXPECT_FALSE(huge.input(Tensor(int32, TensorShape{1 << 16}))
+                   .input(Tensor(INT32_MAX))
+                   .input(Tensor(1.0f))
+                   .input(Tensor(0.0f))
+                   .run()
+                   .ok());
 }
 
 TEST(Pad, all_kinds) {
@@ -87,7 +104,8 @@ TEST(Pad, all_kinds) {
   EXPECT_THAT(symmetric.output(0).to_vector<int32_t>(), ElementsAre(2, 1, 1, 2, 3, 3));
   for (const std::vector<int32_t>& bad : {std::vector<int32_t>{-1, 0}, {3, 0}}) {
     OpTest b(all_ops(), "MirrorPad");
-    EXPECT_EQ(b.attr("mode", "REFLECT").input(ints({3}, {1, 2, 3})).input(ints({1, 2}, bad)).run().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(b.attr("mode", "REFLECT").input(ints({3}, {1, 2, 3})).input(ints({1, 2}, bad)).run().code(),
+              absl::StatusCode::kInvalidArgument);
   }
 }
 

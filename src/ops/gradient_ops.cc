@@ -49,8 +49,8 @@ std::vector<Output> shapes_of(GradientContext& g, const std::vector<Output>& xs)
   return g.op_with_lists("ShapeN", {xs}, {}, "ShapeN");
 }
 
-Output op_with_literal(GradientContext& g, std::string_view type, const Output& x, const Tensor& literal, std::string_view arg,
-                       std::string_view name, AttrMap attrs) {
+Output op_with_literal(GradientContext& g, std::string_view type, const Output& x, const Tensor& literal,
+                       std::string_view arg, std::string_view name, AttrMap attrs) {
   const auto scope = g.name_scope(name);
   const Output second = g.constant(literal, arg);
   return g.op(type, {x, second}, std::move(attrs), "/");
@@ -87,7 +87,8 @@ Output zeros_like(GradientContext& g, const Output& x) {
     g.fail(known.status());
     return {};
   }
-  if (shape.num_elements() < kLargestConstant) return g.constant(or_fail(g, make_zeroed_tensor(dtype, *known)), "zeros_like", true);
+  if (shape.num_elements() < kLargestConstant)
+    return g.constant(or_fail(g, make_zeroed_tensor(dtype, *known)), "zeros_like", true);
   const auto scope = g.name_scope("zeros_like");
   const Output dims = int_list(g, {shape.dims().begin(), shape.dims().end()}, "shape_as_tensor");
   const Output zero = g.constant(or_fail(g, make_zeroed_tensor(dtype, TensorShape())), "Const");

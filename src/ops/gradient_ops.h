@@ -13,16 +13,18 @@ Output int_list(GradientContext& g, const std::vector<int64_t>& values, std::str
                 DataType dtype = DataType::kInt32);
 
 // tf.shape, tf.rank and tf.size: a Const where the static shape tells the answer, else the op.
-Output shape_of(GradientContext& g, const Output& x, DataType out_type = DataType::kInt32, std::string_view name = "Shape");
+Output shape_of(GradientContext& g, const Output& x, DataType out_type = DataType::kInt32,
+                std::string_view name = "Shape");
 Output rank_of(GradientContext& g, const Output& x, std::string_view name = "Rank");
-Output size_of(GradientContext& g, const Output& x, DataType out_type = DataType::kInt32, std::string_view name = "Size");
+Output size_of(GradientContext& g, const Output& x, DataType out_type = DataType::kInt32,
+               std::string_view name = "Size");
 // tf.shape_n: one ShapeN node unless every shape is known.
 std::vector<Output> shapes_of(GradientContext& g, const std::vector<Output>& xs);
 
 // An op of two inputs whose second is a literal: "NAME/ARG" and then "NAME". tf.reshape(x, [-1]) is
 // op_with_literal(g, "Reshape", x, int list, "shape").
-Output op_with_literal(GradientContext& g, std::string_view type, const Output& x, const Tensor& literal, std::string_view arg,
-                       std::string_view name, AttrMap attrs = {});
+Output op_with_literal(GradientContext& g, std::string_view type, const Output& x, const Tensor& literal,
+                       std::string_view arg, std::string_view name, AttrMap attrs = {});
 
 // tf.concat(values, axis) and tf.stack(values) of values that are tensors already.
 Output concat(GradientContext& g, const std::vector<Output>& values, int32_t axis, std::string_view name = "concat");
@@ -39,7 +41,8 @@ Output slice_vector(GradientContext& g, const Output& x, SliceBounds bounds);
 Output zeros_like(GradientContext& g, const Output& x);
 
 // The gradient of an input that was broadcast: `grad` summed over `axes` and reshaped to `shape`.
-Output sum_to_shape(GradientContext& g, const Output& grad, const Output& axes, const Output& shape, bool keep_dims = true);
+Output sum_to_shape(GradientContext& g, const Output& grad, const Output& axes, const Output& shape,
+                    bool keep_dims = true);
 
 // Gradient rules of several families.
 absl::Status identity_gradient(GradientContext& g);  // dx = dy, for each input and output

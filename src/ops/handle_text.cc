@@ -18,18 +18,12 @@ absl::StatusOr<ResourceHandle> handle_from_text(std::string_view text) {
   ResourceHandle handle;
   WireReader r(text);
   while (r.next()) {
-    if (r.is(1, WireType::kBytes))
-      handle.device = r.bytes();
-    else if (r.is(2, WireType::kBytes))
-      handle.container = r.bytes();
-    else if (r.is(3, WireType::kBytes))
-      handle.name = r.bytes();
-    else if (r.is(4, WireType::kVarint))
-      handle.hash_code = r.varint();
-    else if (r.is(5, WireType::kBytes))
-      handle.type_name = r.bytes();
-    else
-      r.skip();
+    if (r.is(1, WireType::kBytes)) handle.device = r.bytes();
+    else if (r.is(2, WireType::kBytes)) handle.container = r.bytes();
+    else if (r.is(3, WireType::kBytes)) handle.name = r.bytes();
+    else if (r.is(4, WireType::kVarint)) handle.hash_code = r.varint();
+    else if (r.is(5, WireType::kBytes)) handle.type_name = r.bytes();
+    else r.skip();
   }
   if (!r.ok() || handle.name.empty())
     return invalid_argument("Could not parse string_handle as a valid ResourceHandle");

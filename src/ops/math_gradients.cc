@@ -9,45 +9,26 @@ namespace millrace::gradients {
 
 namespace {
 
-template <class T>
-absl::StatusOr<Tensor> number(double v) {
-  return make_scalar<T>(static_cast<T>(v));
-}
+template <class T> absl::StatusOr<Tensor> number(double v) { return make_scalar<T>(static_cast<T>(v)); }
 
 absl::StatusOr<Tensor> number(DataType dtype, double v) {
   switch (dtype) {
-    case DataType::kFloat:
-      return number<float>(v);
-    case DataType::kDouble:
-      return number<double>(v);
-    case DataType::kHalf:
-      return make_scalar(Half(static_cast<float>(v)));
-    case DataType::kBfloat16:
-      return make_scalar(BFloat16(static_cast<float>(v)));
-    case DataType::kInt8:
-      return number<int8_t>(v);
-    case DataType::kInt16:
-      return number<int16_t>(v);
-    case DataType::kInt32:
-      return number<int32_t>(v);
-    case DataType::kInt64:
-      return number<int64_t>(v);
-    case DataType::kUint8:
-      return number<uint8_t>(v);
-    case DataType::kUint16:
-      return number<uint16_t>(v);
-    case DataType::kUint32:
-      return number<uint32_t>(v);
-    case DataType::kUint64:
-      return number<uint64_t>(v);
-    case DataType::kComplex64:
-      return make_scalar(Complex64(static_cast<float>(v)));
-    case DataType::kComplex128:
-      return make_scalar(Complex128(v));
-    case DataType::kBool:
-      return make_scalar(v != 0);
-    default:
-      return internal_error("no literal of type ", dtype_name(dtype), " in a gradient rule");
+    case DataType::kFloat: return number<float>(v);
+    case DataType::kDouble: return number<double>(v);
+    case DataType::kHalf: return make_scalar(Half(static_cast<float>(v)));
+    case DataType::kBfloat16: return make_scalar(BFloat16(static_cast<float>(v)));
+    case DataType::kInt8: return number<int8_t>(v);
+    case DataType::kInt16: return number<int16_t>(v);
+    case DataType::kInt32: return number<int32_t>(v);
+    case DataType::kInt64: return number<int64_t>(v);
+    case DataType::kUint8: return number<uint8_t>(v);
+    case DataType::kUint16: return number<uint16_t>(v);
+    case DataType::kUint32: return number<uint32_t>(v);
+    case DataType::kUint64: return number<uint64_t>(v);
+    case DataType::kComplex64: return make_scalar(Complex64(static_cast<float>(v)));
+    case DataType::kComplex128: return make_scalar(Complex128(v));
+    case DataType::kBool: return make_scalar(v != 0);
+    default: return internal_error("no literal of type ", dtype_name(dtype), " in a gradient rule");
   }
 }
 

@@ -17,26 +17,13 @@ Output int32_vector(GradientContext& g, const std::vector<int32_t>& values, std:
 Output binary(GradientContext& g, std::string_view op, std::string_view name, const Output& x, const Output& y);
 Output binary(GradientContext& g, std::string_view op, std::string_view name, const Output& x, double y);
 Output binary(GradientContext& g, std::string_view op, std::string_view name, double x, const Output& y);
-template <class X, class Y>
-Output mul(GradientContext& g, X x, Y y) {
-  return binary(g, "Mul", "mul", x, y);
-}
-template <class X, class Y>
-Output add(GradientContext& g, X x, Y y) {
-  return binary(g, "AddV2", "add", x, y);
-}
-template <class X, class Y>
-Output sub(GradientContext& g, X x, Y y) {
-  return binary(g, "Sub", "sub", x, y);
-}
-template <class X, class Y>
-Output truediv(GradientContext& g, X x, Y y) {
+template <class X, class Y> Output mul(GradientContext& g, X x, Y y) { return binary(g, "Mul", "mul", x, y); }
+template <class X, class Y> Output add(GradientContext& g, X x, Y y) { return binary(g, "AddV2", "add", x, y); }
+template <class X, class Y> Output sub(GradientContext& g, X x, Y y) { return binary(g, "Sub", "sub", x, y); }
+template <class X, class Y> Output truediv(GradientContext& g, X x, Y y) {
   return binary(g, "RealDiv", "truediv", x, y);
 }
-template <class X, class Y>
-Output mod(GradientContext& g, X x, Y y) {
-  return binary(g, "FloorMod", "mod", x, y);
-}
+template <class X, class Y> Output mod(GradientContext& g, X x, Y y) { return binary(g, "FloorMod", "mod", x, y); }
 inline Output neg(GradientContext& g, const Output& x) { return g.op("Neg", {x}); }
 Output div_no_nan(GradientContext& g, const Output& x, const Output& y);
 Output equal(GradientContext& g, const Output& x, double y);

@@ -1,4 +1,5 @@
-// Matrix products: MatMul, the BatchMatMul family, and _FusedMatMul, which graph passes make of MatMul, BiasAdd and an activation.
+// Matrix products: MatMul, the BatchMatMul family, and _FusedMatMul, which graph passes make of MatMul, BiasAdd and an
+// activation.
 
 #include <algorithm>
 #include <vector>
@@ -24,13 +25,13 @@ template <class Shape> Matrix matrix_of(const Shape& shape, bool transposed) {
 
 absl::Status check_inner(const PartialTensorShape& a, const PartialTensorShape& b, Matrix ma, Matrix mb) {
   if (ma.cols < 0 || mb.rows < 0 || ma.cols == mb.rows) return absl::OkStatus();
-  return invalid_argument("Dimensions must be equal, but are ", ma.cols, " and ", mb.rows, ": Matrix size-incompatible: In[0]: ", a,
-                          ", In[1]: ", b);
+  return invalid_argument("Dimensions must be equal, but are ", ma.cols, " and ", mb.rows,
+                          ": Matrix size-incompatible: In[0]: ", a, ", In[1]: ", b);
 }
 
 template <class T>
-absl::Status multiply(bool transpose_a, bool transpose_b, bool conjugate_a, bool conjugate_b, int64_t m, int64_t n, int64_t k,
-                      const T* a, const T* b, T* c) {
+absl::Status multiply(bool transpose_a, bool transpose_b, bool conjugate_a, bool conjugate_b, int64_t m, int64_t n,
+                      int64_t k, const T* a, const T* b, T* c) {
   if constexpr (std::is_same_v<T, float>) {
     return matmul({.m = m, .n = n, .k = k, .transpose_a = transpose_a, .transpose_b = transpose_b}, a, b, nullptr, c);
   } else {
@@ -67,7 +68,8 @@ template <class T> class MatMul final : public Kernel {
     MR_RETURN_IF_ERROR(check_inner(sa, sb, ma, mb));
     MR_ASSIGN_OR_RETURN(const TensorShape out, make_shape({ma.rows, mb.cols}));
     MR_ASSIGN_OR_RETURN(const std::span<T> c, ctx.output<T>(0, out));
-    return multiply<T>(transpose_a_, transpose_b_, false, false, ma.rows, mb.cols, ma.cols, a.data(), b.data(), c.data());
+    return multiply<T>(transpose_a_, transpose_b_, false, false, ma.rows, mb.cols, ma.cols, a.data(), b.data(),
+                       c.data());
   }
 
  private:
@@ -128,15 +130,16 @@ class FusedMatMul final : public Kernel {
     MR_ASSIGN_OR_RETURN(const std::span<const float> a, ctx.flat<float>(0));
     MR_ASSIGN_OR_RETURN(const std::span<const float> b, ctx.flat<float>(1));
     const TensorShape &sa = ctx.shape(0), &sb = ctx.shape(1);
-    if (sa.rank() != 2 || sb.rank() != 2) return invalid_argument("_FusedMatMul: a and b must be matrices, got ", sa, " and ", sb);
+    if (sa.rank() != 2 || sb.rank() != 2)
+      return invalid_argument("_FusedMatMul: a and b must be matrices, got ", sa, " and ", sb);
     const Matrix ma = matrix_of(sa, shape_.transpose_a), mb = matrix_of(sb, shape_.transpose_b);
     MR_RETURN_IF_ERROR(check_inner(sa, sb, ma, mb));
     const float* bias = nullptr;
     if (shape_.has_bias) {
       MR_ASSIGN_OR_RETURN(const std::span<const float> add, ctx.vector<float>(2));
       if (static_cast<int64_t>(add.size()) != mb.cols) {
-        return invalid_argument("Must provide as many biases as the last dimension of the input tensor: ", ctx.shape(2), " vs. [",
-                                ma.rows, ",", mb.cols, "]");
+        return invalid_argument("Must provide as many biases as the last dimension of the input tensor: ", ctx.shape(2),
+                                " vs. [", ma.rows, ",", mb.cols, "]");
       }
       bias = add.data();
     }
@@ -165,15 +168,17 @@ class FusedMatMul final : public Kernel {
 // --- BatchMatMul
 
 // The shape of a product of batches; `broadcasting` as numpy does, else the batch dimensions must be equal.
-absl::StatusOr<PartialTensorShape> batch_product_shape(const PartialTensorShape& a, const PartialTensorShape& b, bool adj_a, bool adj_b,
-                                                       bool broadcasting) {
+absl::StatusOr<PartialTensorShape> batch_product_shape(const PartialTensorShape& a, const PartialTensorShape& b,
+                                                       bool adj_a, bool adj_b, bool broadcasting) {
   if (!a.has_rank() || !b.has_rank()) return PartialTensorShape();
   if (a.rank() < 2) return invalid_argument("In[0] ndims must be >= 2: ", a.rank());
   if (b.rank() < 2) return invalid_argument("In[1] ndims must be >= 2: ", b.rank());
   const Matrix ma = matrix_of(a, adj_a), mb = matrix_of(b, adj_b);
   MR_RETURN_IF_ERROR(check_inner(a, b, ma, mb));
-  MR_ASSIGN_OR_RETURN(const PartialTensorShape batch_a, make_partial_shape(a.dims().first(static_cast<size_t>(a.rank() - 2))));
-  MR_ASSIGN_OR_RETURN(const PartialTensorShape batch_b, make_partial_shape(b.dims().first(static_cast<size_t>(b.rank() - 2))));
+  MR_ASSIGN_OR_RETURN(const PartialTensorShape batch_a,
+                      make_partial_shape(a.dims().first(static_cast<size_t>(a.rank() - 2))));
+  MR_ASSIGN_OR_RETURN(const PartialTensorShape batch_b,
+                      make_partial_shape(b.dims().first(static_cast<size_t>(b.rank() - 2))));
   absl::StatusOr<PartialTensorShape> batch = broadcasting ? broadcast(batch_a, batch_b) : merge(batch_a, batch_b);
   if (!batch.ok()) {
     if (!broadcasting) return invalid_argument("In[0] and In[1] must have the same batch dimensions: ", a, " vs ", b);
@@ -327,7 +332,9 @@ absl::Status batch_matmul_gradient(GradientContext& g) {
 }
 
 // shape(x)[:-2]
-Output batch_dims_of(GradientContext& g, const Output& shape) { return slice_vector(g, shape, {.has_begin = false, .end = -2}); }
+Output batch_dims_of(GradientContext& g, const Output& shape) {
+  return slice_vector(g, shape, {.has_begin = false, .end = -2});
+}
 
 // Batch dimensions that were broadcast are summed; statically equal ones need nothing.
 absl::Status broadcasting_batch_matmul_gradient(GradientContext& g) {
@@ -341,7 +348,8 @@ absl::Status broadcasting_batch_matmul_gradient(GradientContext& g) {
     const auto batch_x = sx.dims().first(static_cast<size_t>(std::max(sx.rank() - 2, 0)));
     const auto batch_y = sy.dims().first(static_cast<size_t>(std::max(sy.rank() - 2, 0)));
     const auto known = [](std::span<const int64_t> dims) { return std::ranges::find(dims, -1) == dims.end(); };
-    if ((batch_x.empty() && batch_y.empty()) || (known(batch_x) && known(batch_y) && std::ranges::equal(batch_x, batch_y)))
+    if ((batch_x.empty() && batch_y.empty()) ||
+        (known(batch_x) && known(batch_y) && std::ranges::equal(batch_x, batch_y)))
       return absl::OkStatus();
   }
   const Output shape_x = shape_of(g, g.x(0)), shape_y = shape_of(g, g.x(1));
@@ -355,7 +363,8 @@ absl::Status broadcasting_batch_matmul_gradient(GradientContext& g) {
   return absl::OkStatus();
 }
 
-// C = A B where the sides may be marked sparse: gradients of MatMul, each by MatMul or SparseMatMul as TensorFlow chooses.
+// C = A B where the sides may be marked sparse: gradients of MatMul, each by MatMul or SparseMatMul as TensorFlow
+// chooses.
 absl::Status sparse_matmul_gradient(GradientContext& g) {
   MR_ASSIGN_OR_RETURN(const bool ta, g.attr<bool>("transpose_a"));
   MR_ASSIGN_OR_RETURN(const bool tb, g.attr<bool>("transpose_b"));
@@ -378,7 +387,8 @@ absl::Status sparse_matmul_gradient(GradientContext& g) {
       r = g.op("MatMul", {x.value, right}, {{"transpose_a", tx}, {"transpose_b", false}});
     else
       r = g.op("SparseMatMul", {x.value, right},
-               {{"transpose_a", tx}, {"transpose_b", false}, {"a_is_sparse", x.sparse}, {"b_is_sparse", y.sparse}}, "MatMul");
+               {{"transpose_a", tx}, {"transpose_b", false}, {"a_is_sparse", x.sparse}, {"b_is_sparse", y.sparse}},
+               "MatMul");
     return g.dtype(r) == out ? r : g.op("Cast", {r}, {{"DstT", out}});
   };
   const DataType da = g.dtype(a), db = g.dtype(b);
@@ -409,48 +419,100 @@ using ProductTypes = Types<Half, BFloat16, float, double, int32_t, int64_t, Comp
 }  // namespace
 
 void register_matmul(Registry& registry) {
-  registry.op("MatMul").input("a: T").input("b: T").output("product: T")
-      .attr("transpose_a: bool = false").attr("transpose_b: bool = false")
+  registry.op("MatMul")
+      .input("a: T")
+      .input("b: T")
+      .output("product: T")
+      .attr("transpose_a: bool = false")
+      .attr("transpose_b: bool = false")
       .attr("T: {bfloat16, half, float, double, int32, int64, uint8, uint16, uint32, uint64, complex64, complex128}")
-      .attr("grad_a: bool = false").attr("grad_b: bool = false")
-      .shape(matmul_shape).cpu_for<MatMul>(ProductTypes()).gradient(matmul_gradient)
+      .attr("grad_a: bool = false")
+      .attr("grad_b: bool = false")
+      .shape(matmul_shape)
+      .cpu_for<MatMul>(ProductTypes())
+      .gradient(matmul_gradient)
       .doc("The matrix product of a and b, each transposed first where asked.");
-  registry.op("BatchMatMul").input("x: T").input("y: T").output("output: T")
+  registry.op("BatchMatMul")
+      .input("x: T")
+      .input("y: T")
+      .output("output: T")
       .attr("T: {bfloat16, half, float, double, int32, int64, complex64, complex128}")
-      .attr("adj_x: bool = false").attr("adj_y: bool = false").attr("grad_x: bool = false").attr("grad_y: bool = false")
-      .shape(batch_matmul_shape<false>).cpu_for<BatchMatMul>(ProductTypes()).gradient(batch_matmul_gradient)
+      .attr("adj_x: bool = false")
+      .attr("adj_y: bool = false")
+      .attr("grad_x: bool = false")
+      .attr("grad_y: bool = false")
+      .shape(batch_matmul_shape<false>)
+      .cpu_for<BatchMatMul>(ProductTypes())
+      .gradient(batch_matmul_gradient)
       .doc("Products of the matrices in the last two dimensions; the other dimensions must be equal.");
-  registry.op("BatchMatMulV2").input("x: T").input("y: T").output("output: T")
-      .attr("T: {bfloat16, half, float, double, int16, int32, int64, uint8, uint16, uint32, uint64, complex64, complex128}")
-      .attr("adj_x: bool = false").attr("adj_y: bool = false").attr("grad_x: bool = false").attr("grad_y: bool = false")
-      .shape(batch_matmul_shape<true>).cpu_for<BatchMatMul>(ProductTypes()).cpu<BatchMatMul, int16_t>()
+  registry.op("BatchMatMulV2")
+      .input("x: T")
+      .input("y: T")
+      .output("output: T")
+      .attr(
+          "T: {bfloat16, half, float, double, int16, int32, int64, uint8, uint16, uint32, uint64, complex64, "
+          "complex128}")
+      .attr("adj_x: bool = false")
+      .attr("adj_y: bool = false")
+      .attr("grad_x: bool = false")
+      .attr("grad_y: bool = false")
+      .shape(batch_matmul_shape<true>)
+      .cpu_for<BatchMatMul>(ProductTypes())
+      .cpu<BatchMatMul, int16_t>()
       .gradient(broadcasting_batch_matmul_gradient)
       .doc("Products of the matrices in the last two dimensions; the other dimensions broadcast.");
   auto v3 = registry.op("BatchMatMulV3");
-  v3.input("x: Ta").input("y: Tb").output("output: Tout")
+  v3.input("x: Ta")
+      .input("y: Tb")
+      .output("output: Tout")
       .attr("Ta: {bfloat16, half, float, double, uint8, int8, int16, int32, int64, complex64, complex128}")
       .attr("Tb: {bfloat16, half, float, double, uint8, int8, int16, int32, int64, complex64, complex128}")
       .attr("Tout: {bfloat16, half, float, double, int16, int32, int64, complex64, complex128}")
-      .attr("adj_x: bool = false").attr("adj_y: bool = false").attr("grad_x: bool = false").attr("grad_y: bool = false")
-      .shape(batch_matmul_shape<true>).gradient(broadcasting_batch_matmul_gradient)
+      .attr("adj_x: bool = false")
+      .attr("adj_y: bool = false")
+      .attr("grad_x: bool = false")
+      .attr("grad_y: bool = false")
+      .shape(batch_matmul_shape<true>)
+      .gradient(broadcasting_batch_matmul_gradient)
       .doc("BatchMatMulV2 with element types of their own for both inputs and the output.");
-  v3.kernel(batch_kernel<Half, Half, Half>()).kernel(batch_kernel<BFloat16, BFloat16, BFloat16>())
-      .kernel(batch_kernel<float, float, float>()).kernel(batch_kernel<double, double, double>())
-      .kernel(batch_kernel<int16_t, int16_t, int16_t>()).kernel(batch_kernel<int32_t, int32_t, int32_t>())
-      .kernel(batch_kernel<int64_t, int64_t, int64_t>()).kernel(batch_kernel<int8_t, int8_t, int32_t>())
-      .kernel(batch_kernel<uint8_t, int8_t, int32_t>()).kernel(batch_kernel<int8_t, uint8_t, int32_t>())
-      .kernel(batch_kernel<uint8_t, uint8_t, int32_t>()).kernel(batch_kernel<Complex64, Complex64, Complex64>())
+  v3.kernel(batch_kernel<Half, Half, Half>())
+      .kernel(batch_kernel<BFloat16, BFloat16, BFloat16>())
+      .kernel(batch_kernel<float, float, float>())
+      .kernel(batch_kernel<double, double, double>())
+      .kernel(batch_kernel<int16_t, int16_t, int16_t>())
+      .kernel(batch_kernel<int32_t, int32_t, int32_t>())
+      .kernel(batch_kernel<int64_t, int64_t, int64_t>())
+      .kernel(batch_kernel<int8_t, int8_t, int32_t>())
+      .kernel(batch_kernel<uint8_t, int8_t, int32_t>())
+      .kernel(batch_kernel<int8_t, uint8_t, int32_t>())
+      .kernel(batch_kernel<uint8_t, uint8_t, int32_t>())
+      .kernel(batch_kernel<Complex64, Complex64, Complex64>())
       .kernel(batch_kernel<Complex128, Complex128, Complex128>());
-  registry.op("SparseMatMul").input("a: Ta").input("b: Tb").output("product: float")
-      .attr("transpose_a: bool = false").attr("transpose_b: bool = false")
-      .attr("a_is_sparse: bool = false").attr("b_is_sparse: bool = false")
-      .attr("Ta: {float, bfloat16} = DT_FLOAT").attr("Tb: {float, bfloat16} = DT_FLOAT")
-      .shape(matmul_shape).cpu_for<SparseMatMul>(Types<float, BFloat16>(), "Ta", Types<float, BFloat16>(), "Tb")
+  registry.op("SparseMatMul")
+      .input("a: Ta")
+      .input("b: Tb")
+      .output("product: float")
+      .attr("transpose_a: bool = false")
+      .attr("transpose_b: bool = false")
+      .attr("a_is_sparse: bool = false")
+      .attr("b_is_sparse: bool = false")
+      .attr("Ta: {float, bfloat16} = DT_FLOAT")
+      .attr("Tb: {float, bfloat16} = DT_FLOAT")
+      .shape(matmul_shape)
+      .cpu_for<SparseMatMul>(Types<float, BFloat16>(), "Ta", Types<float, BFloat16>(), "Tb")
       .gradient(sparse_matmul_gradient)
       .doc("The matrix product where many elements of a or b are expected to be zero.");
-  registry.op("_FusedMatMul").input("a: T").input("b: T").input("args: num_args * T").output("product: T")
-      .attr("transpose_a: bool = false").attr("transpose_b: bool = false").attr("T: {bfloat16, half, float}")
-      .attr("num_args: int >= 0").attr("fused_ops: list(string) = []").attr("epsilon: float = 9.99999975e-05")
+  registry.op("_FusedMatMul")
+      .input("a: T")
+      .input("b: T")
+      .input("args: num_args * T")
+      .output("product: T")
+      .attr("transpose_a: bool = false")
+      .attr("transpose_b: bool = false")
+      .attr("T: {bfloat16, half, float}")
+      .attr("num_args: int >= 0")
+      .attr("fused_ops: list(string) = []")
+      .attr("epsilon: float = 9.99999975e-05")
       .attr("leakyrelu_alpha: float = 0.200000003")
       .shape(fused_matmul_shape)
       .kernel({"CPU", {{"T", DataType::kFloat}}, [] { return std::unique_ptr<Kernel>(new FusedMatMul); }})

@@ -1,7 +1,7 @@
 // Every registered op against TensorFlow's definition of it, and the registered names against the checked-in list.
 //
-// op_definitions.txt is written by tools/op_definitions.py from TensorFlow's op list. registered_ops.txt is written by this
-// test when MILLRACE_UPDATE=1 is set: run it so after adding an op, and read the difference.
+// op_definitions.txt is written by tools/op_definitions.py from TensorFlow's op list. registered_ops.txt is written by
+// this test when MILLRACE_UPDATE=1 is set: run it so after adding an op, and read the difference.
 
 #include <algorithm>
 #include <cstdio>
@@ -19,7 +19,9 @@ namespace {
 const char* const kFolder = MILLRACE_SOURCE_DIR "/src/ops/";
 
 std::string arg_text(const ArgDef& arg) {
-  std::string kind = !arg.type_list_attr.empty() ? arg.type_list_attr : !arg.type_attr.empty() ? arg.type_attr : dtype_name(arg.type);
+  std::string kind = !arg.type_list_attr.empty() ? arg.type_list_attr
+                     : !arg.type_attr.empty()    ? arg.type_attr
+                                                 : dtype_name(arg.type);
   if (!arg.number_attr.empty()) kind = arg.number_attr + " * " + kind;
   return arg.name + ": " + (arg.is_ref ? "Ref(" + kind + ")" : kind);
 }
@@ -58,8 +60,7 @@ std::string value_text(const FunctionRef& v) { return "func(\"" + v.name + "\")"
 std::string value_text(const AttrPlaceholder&) { return "$"; }
 std::string value_text(const EmptyList&) { return "[]"; }
 std::string value_text(std::monostate) { return "nothing"; }
-template <class T>
-std::string value_text(const std::vector<T>& values) {
+template <class T> std::string value_text(const std::vector<T>& values) {
   std::string text = "[";
   for (size_t i = 0; i < values.size(); ++i) text += (i ? ", " : "") + value_text(T(values[i]));
   return text + "]";
@@ -79,20 +80,20 @@ std::string attr_text(const AttrDef& attr) {
   }
   std::string text = attr.name + ": " + kind;
   if (attr.minimum) text += " >= " + std::to_string(*attr.minimum);
-  if (attr.default_value) text += " = " + std::visit([](const auto& v) { return value_text(v); }, attr.default_value->value());
+  if (attr.default_value)
+    text += " = " + std::visit([](const auto& v) { return value_text(v); }, attr.default_value->value());
   return text;
 }
 
-template <class T, class Fn>
-std::string joined(const std::vector<T>& items, const char* separator, Fn&& fn) {
+template <class T, class Fn> std::string joined(const std::vector<T>& items, const char* separator, Fn&& fn) {
   std::string text;
   for (size_t i = 0; i < items.size(); ++i) text += (i ? separator : "") + fn(items[i]);
   return text;
 }
 
 std::string definition_text(const OpDef& def) {
-  std::string text = def.name + "(" + joined(def.inputs, ", ", arg_text) + ") -> (" + joined(def.outputs, ", ", arg_text) + ") {" +
-                     joined(def.attrs, "; ", attr_text) + "}";
+  std::string text = def.name + "(" + joined(def.inputs, ", ", arg_text) + ") -> (" +
+                     joined(def.outputs, ", ", arg_text) + ") {" + joined(def.attrs, "; ", attr_text) + "}";
   if (def.is_stateful) text += " stateful";
   if (def.is_commutative) text += " commutative";
   if (def.is_aggregate) text += " aggregate";

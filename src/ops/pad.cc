@@ -20,7 +20,8 @@ namespace {
 // How many rows a paddings matrix must have: the rank of the input, where known.
 absl::StatusOr<int> padded_rank(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const PartialTensorShape paddings, c.with_rank(1, 2));
-  if (paddings.dim(1) >= 0 && paddings.dim(1) != 2) return invalid_argument("Dimension must be 2 but is ", paddings.dim(1));
+  if (paddings.dim(1) >= 0 && paddings.dim(1) != 2)
+    return invalid_argument("Dimension must be 2 but is ", paddings.dim(1));
   const PartialTensorShape& input = c.input(0);
   const int64_t rows = paddings.dim(0);
   if (input.has_rank() && rows >= 0 && rows != input.rank()) {
@@ -45,7 +46,8 @@ absl::Status padded_shape(ShapeContext& c, int sign) {
       const int64_t size = c.input(0).has_rank() ? c.input(0).dim(static_cast<int>(d)) : -1;
       if (size < 0) continue;
       const CheckedInt result = sign > 0 ? CheckedInt(size) + before + after : CheckedInt(size) - before - after;
-      if (!result.valid() || result.value() < 0) return c.set_output(0, invalid_argument("Paddings of dimension ", d, " do not fit: ", before, ", ", after));
+      if (!result.valid() || result.value() < 0)
+        return c.set_output(0, invalid_argument("Paddings of dimension ", d, " do not fit: ", before, ", ", after));
       dims[d] = result.value();
     }
   }
@@ -62,14 +64,17 @@ struct Paddings {
 absl::StatusOr<Paddings> paddings_of(KernelContext& ctx) {
   const int rank = ctx.input(0).rank();
   const Tensor& matrix = ctx.input(1);
-  if (matrix.rank() != 2 || matrix.dim(1) != 2) return invalid_argument("paddings must be a matrix with 2 columns: ", matrix.shape());
+  if (matrix.rank() != 2 || matrix.dim(1) != 2)
+    return invalid_argument("paddings must be a matrix with 2 columns: ", matrix.shape());
   if (matrix.dim(0) != rank) {
-    return invalid_argument("The first dimension of paddings must be the rank of inputs", matrix.shape(), " ", ctx.shape(0));
+    return invalid_argument("The first dimension of paddings must be the rank of inputs", matrix.shape(), " ",
+                            ctx.shape(0));
   }
   MR_ASSIGN_OR_RETURN(const std::vector<int64_t> flat, ctx.int_values(1));
   Paddings p;
   for (size_t d = 0; d < static_cast<size_t>(rank); ++d) {
-    if (flat[2 * d] < 0 || flat[2 * d + 1] < 0) return invalid_argument("Paddings must be non-negative: ", flat[2 * d], " ", flat[2 * d + 1]);
+    if (flat[2 * d] < 0 || flat[2 * d + 1] < 0)
+      return invalid_argument("Paddings must be non-negative: ", flat[2 * d], " ", flat[2 * d + 1]);
     p.before.push_back(flat[2 * d]);
     p.after.push_back(flat[2 * d + 1]);
   }
@@ -87,8 +92,7 @@ absl::StatusOr<TensorShape> grown(const TensorShape& shape, const Paddings& p) {
   return make_shape(dims);
 }
 
-template <class S>
-void fill_all(S* dst, int64_t n, const S& value) {
+template <class S> void fill_all(S* dst, int64_t n, const S& value) {
   parallel_for(n, 0.5, [&](int64_t begin, int64_t end) { std::fill(dst + begin, dst + end, value); });
 }
 
@@ -98,11 +102,12 @@ class Pad final : public Kernel {
     const Tensor input = ctx.input(0);
     MR_ASSIGN_OR_RETURN(const Paddings p, paddings_of(ctx));
     const bool has_value = ctx.num_inputs() > 2;
-    if (has_value && ctx.input(2).rank() != 0) return invalid_argument("constant_values must be a scalar. Found: ", ctx.shape(2));
+    if (has_value && ctx.input(2).rank() != 0)
+      return invalid_argument("constant_values must be a scalar. Found: ", ctx.shape(2));
     MR_ASSIGN_OR_RETURN(const TensorShape shape, grown(input.shape(), p));
     if (shape == input.shape()) return ctx.set_output(0, input);
     const Tensor value = has_value ? ctx.input(2) : Tensor();
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     if (shape.num_elements() == 0) return absl::OkStatus();
     const std::vector<int64_t> strides = row_major_strides(shape.dims());
     return with_storage(input.dtype(), [&]<class S>(std::type_identity<S>) -> absl::Status {
@@ -110,7 +115,8 @@ class Pad final : public Kernel {
       fill_all(dst, shape.num_elements(), value.has_value() ? *static_cast<const S*>(value.raw_data()) : S());
       if (input.num_elements() == 0) return absl::OkStatus();
       for (size_t d = 0; d < strides.size(); ++d) dst += p.before[d] * strides[d];
-      return strided_copy(input.dtype(), input.shape().dims(), input.raw_data(), row_major_strides(input.shape().dims()), dst, strides);
+      return strided_copy(input.dtype(), input.shape().dims(), input.raw_data(),
+                          row_major_strides(input.shape().dims()), dst, strides);
     });
   }
 };
@@ -141,7 +147,8 @@ absl::Status pad_gradient(GradientContext& g) {
 
 // ---- mirrors
 
-// Where index i of a padded dimension comes from: REFLECT (offset 1) leaves the border out, SYMMETRIC (offset 0) repeats it.
+// Where index i of a padded dimension comes from: REFLECT (offset 1) leaves the border out, SYMMETRIC (offset 0)
+// repeats it.
 int64_t mirrored(int64_t i, int64_t before, int64_t size, int64_t offset) {
   int64_t at = i - before;
   if (at < 0) at = -at - 1 + offset;
@@ -159,7 +166,8 @@ absl::Status check_mirror(const Paddings& p, const TensorShape& inner, int64_t o
     const auto k = static_cast<size_t>(d);
     const int64_t limit = inner.dim(d) - offset;
     if (p.before[k] > limit || p.after[k] > limit) {
-      return invalid_argument("paddings must be ", offset == 0 ? "no greater than" : "less than", " the dimension size: ", p.before[k], ", ", p.after[k],
+      return invalid_argument("paddings must be ", offset == 0 ? "no greater than" : "less than",
+                              " the dimension size: ", p.before[k], ", ", p.after[k],
                               offset == 0 ? " greater than " : " not less than ", inner.dim(d));
     }
   }
@@ -169,7 +177,8 @@ absl::Status check_mirror(const Paddings& p, const TensorShape& inner, int64_t o
 // Calls fn(outer position of the padded tensor's rows, row of the inner tensor that it mirrors) for each row of padded
 // dimension `d` and before.
 template <class Fn>
-void for_each_mirrored_row(const TensorShape& outer, const TensorShape& inner, const Paddings& p, int64_t offset, Fn&& fn) {
+void for_each_mirrored_row(const TensorShape& outer, const TensorShape& inner, const Paddings& p, int64_t offset,
+                           Fn&& fn) {
   const int rank = outer.rank();
   std::vector<int64_t> index(static_cast<size_t>(rank - 1), 0);
   const std::vector<int64_t> strides = row_major_strides(inner.dims());
@@ -177,7 +186,8 @@ void for_each_mirrored_row(const TensorShape& outer, const TensorShape& inner, c
   for (int d = 0; d < rank - 1; ++d) rows *= outer.dim(d);
   for (int64_t row = 0; row < rows; ++row) {
     int64_t base = 0;
-    for (size_t d = 0; d < index.size(); ++d) base += mirrored(index[d], p.before[d], inner.dim(static_cast<int>(d)), offset) * strides[d];
+    for (size_t d = 0; d < index.size(); ++d)
+      base += mirrored(index[d], p.before[d], inner.dim(static_cast<int>(d)), offset) * strides[d];
     fn(row, base);
     for (size_t d = index.size(); d-- > 0;) {
       if (++index[d] < outer.dim(static_cast<int>(d))) break;
@@ -195,7 +205,7 @@ class MirrorPad final : public Kernel {
     MR_RETURN_IF_ERROR(check_mirror(p, input.shape(), offset));
     MR_ASSIGN_OR_RETURN(const TensorShape shape, grown(input.shape(), p));
     if (shape == input.shape()) return ctx.set_output(0, input);
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     if (shape.num_elements() == 0) return absl::OkStatus();
     return with_storage(input.dtype(), [&]<class S>(std::type_identity<S>) {
       const S* src = static_cast<const S*>(input.raw_data());
@@ -203,7 +213,8 @@ class MirrorPad final : public Kernel {
       const int last = shape.rank() - 1;
       const int64_t width = shape.dim(last);
       for_each_mirrored_row(shape, input.shape(), p, offset, [&](int64_t row, int64_t base) {
-        for (int64_t i = 0; i < width; ++i) dst[row * width + i] = src[base + mirrored(i, p.before.back(), input.dim(last), offset)];
+        for (int64_t i = 0; i < width; ++i)
+          dst[row * width + i] = src[base + mirrored(i, p.before.back(), input.dim(last), offset)];
       });
       return absl::OkStatus();
     });
@@ -211,8 +222,7 @@ class MirrorPad final : public Kernel {
 };
 
 // Adds each padded element to the one it mirrors.
-template <class T>
-class MirrorPadGrad final : public Kernel {
+template <class T> class MirrorPadGrad final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const std::span<const T> dy, ctx.flat<T>(0));
@@ -224,7 +234,8 @@ class MirrorPadGrad final : public Kernel {
       const auto k = static_cast<size_t>(d);
       const CheckedInt size = CheckedInt(outer.dim(d)) - p.before[k] - p.after[k];
       if (!size.valid() || size.value() < 0) {
-        return invalid_argument("Total paddings must be no greater than the input dimension size: ", p.before[k], " ", p.after[k], " ", outer.dim(d));
+        return invalid_argument("Total paddings must be no greater than the input dimension size: ", p.before[k], " ",
+                                p.after[k], " ", outer.dim(d));
       }
       dims.push_back(size.value());
     }
@@ -261,21 +272,48 @@ absl::Status mirror_pad_gradient(GradientContext& g) {
 }  // namespace
 
 void register_pad(Registry& registry) {
-  registry.op("Pad").input("input: T").input("paddings: Tpaddings").output("output: T").attr("T: type")
+  registry.op("Pad")
+      .input("input: T")
+      .input("paddings: Tpaddings")
+      .output("output: T")
+      .attr("T: type")
       .attr("Tpaddings: {int32, int64} = DT_INT32")
-      .shape(pad_shape).cpu<Pad>().gradient(pad_gradient)
+      .shape(pad_shape)
+      .cpu<Pad>()
+      .gradient(pad_gradient)
       .doc("A tensor with zeros before and after it in each dimension.");
-  registry.op("PadV2").input("input: T").input("paddings: Tpaddings").input("constant_values: T").output("output: T").attr("T: type")
+  registry.op("PadV2")
+      .input("input: T")
+      .input("paddings: Tpaddings")
+      .input("constant_values: T")
+      .output("output: T")
+      .attr("T: type")
       .attr("Tpaddings: {int32, int64} = DT_INT32")
-      .shape(pad_shape).cpu<Pad>().gradient(pad_gradient)
+      .shape(pad_shape)
+      .cpu<Pad>()
+      .gradient(pad_gradient)
       .doc("A tensor with a value before and after it in each dimension.");
-  registry.op("MirrorPad").input("input: T").input("paddings: Tpaddings").output("output: T").attr("T: type")
-      .attr("Tpaddings: {int32, int64} = DT_INT32").attr("mode: {'REFLECT', 'SYMMETRIC'}")
-      .shape(pad_shape).cpu<MirrorPad>().gradient(mirror_pad_gradient)
+  registry.op("MirrorPad")
+      .input("input: T")
+      .input("paddings: Tpaddings")
+      .output("output: T")
+      .attr("T: type")
+      .attr("Tpaddings: {int32, int64} = DT_INT32")
+      .attr("mode: {'REFLECT', 'SYMMETRIC'}")
+      .shape(pad_shape)
+      .cpu<MirrorPad>()
+      .gradient(mirror_pad_gradient)
       .doc("A tensor with its mirror image before and after it in each dimension.");
-  registry.op("MirrorPadGrad").input("input: T").input("paddings: Tpaddings").output("output: T").attr("T: type")
-      .attr("Tpaddings: {int32, int64} = DT_INT32").attr("mode: {'REFLECT', 'SYMMETRIC'}")
-      .shape(mirror_pad_grad_shape).cpu_for<MirrorPadGrad>(NumberTypes()).gradient(mirror_pad_gradient)
+  registry.op("MirrorPadGrad")
+      .input("input: T")
+      .input("paddings: Tpaddings")
+      .output("output: T")
+      .attr("T: type")
+      .attr("Tpaddings: {int32, int64} = DT_INT32")
+      .attr("mode: {'REFLECT', 'SYMMETRIC'}")
+      .shape(mirror_pad_grad_shape)
+      .cpu_for<MirrorPadGrad>(NumberTypes())
+      .gradient(mirror_pad_gradient)
       .doc("The gradient of MirrorPad.");
 }
 

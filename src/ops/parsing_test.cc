@@ -58,22 +58,27 @@ std::unique_ptr<OpTest> dense(const Tensor& serialized, const PartialTensorShape
 const Tensor kRequired = Tensor(TensorShape({0}), std::vector<float>{});
 
 TEST(ParseExample, dense_features) {
-  const std::unique_ptr<OpTest> batch = dense(Tensor(Strings{example({{"a", floats({1, 2})}}),
-                                      example({{"b", ints({3})}, {"a", floats({5, 6})}, {"a", floats({3, 4})}})}),
-                       PartialTensorShape({2}), kRequired);
+  const std::unique_ptr<OpTest> batch =
+      dense(Tensor(Strings{example({{"a", floats({1, 2})}}),
+                           example({{"b", ints({3})}, {"a", floats({5, 6})}, {"a", floats({3, 4})}})}),
+            PartialTensorShape({2}), kRequired);
   ASSERT_TRUE(batch->run().ok());
   EXPECT_EQ(batch->output(0).shape(), TensorShape({2, 2}));
-  EXPECT_EQ(batch->output(0).to_vector<float>(), (std::vector<float>{1, 2, 3, 4}));  // the last of two equal keys counts
+  EXPECT_EQ(batch->output(0).to_vector<float>(),
+            (std::vector<float>{1, 2, 3, 4}));  // the last of two equal keys counts
 
-  const std::unique_ptr<OpTest> single = dense(Tensor(example({{"a", floats({7})}})), PartialTensorShape::scalar(), kRequired);
+  const std::unique_ptr<OpTest> single =
+      dense(Tensor(example({{"a", floats({7})}})), PartialTensorShape::scalar(), kRequired);
   ASSERT_TRUE(single->run().ok());
   EXPECT_EQ(single->output(0).scalar<float>(), 7);
 
-  const std::unique_ptr<OpTest> missing = dense(Tensor(Strings{example({})}), PartialTensorShape({2}), Tensor({2}, std::vector<float>{8, 9}));
+  const std::unique_ptr<OpTest> missing =
+      dense(Tensor(Strings{example({})}), PartialTensorShape({2}), Tensor({2}, std::vector<float>{8, 9}));
   ASSERT_TRUE(missing->run().ok());
   EXPECT_EQ(missing->output(0).to_vector<float>(), (std::vector<float>{8, 9}));
 
-  const std::unique_ptr<OpTest> rows = dense(Tensor(Strings{example({{"a", floats({1, 2})}}), example({}), example({{"a", floats({3, 4, 5, 6})}})}),
+  const std::unique_ptr<OpTest> rows =
+      dense(Tensor(Strings{example({{"a", floats({1, 2})}}), example({}), example({{"a", floats({3, 4, 5, 6})}})}),
             PartialTensorShape({-1, 2}), Tensor(9.0f));
   ASSERT_TRUE(rows->run().ok());
   EXPECT_EQ(rows->output(0).shape(), TensorShape({3, 2, 2}));
@@ -134,7 +139,8 @@ TEST(ParseExample, survives_damaged_bytes) {
     std::string damaged = whole;
     damaged[n] = static_cast<char>(damaged[n] ^ 0x5a);
     for (const std::string& s : {whole.substr(0, n), damaged}) {
-      const std::unique_ptr<OpTest> t = dense(Tensor(Strings{s}), PartialTensorShape({3}), Tensor({3}, std::vector<float>{0, 0, 0}));
+      const std::unique_ptr<OpTest> t =
+          dense(Tensor(Strings{s}), PartialTensorShape({3}), Tensor({3}, std::vector<float>{0, 0, 0}));
       (void)t->run();
     }
   }

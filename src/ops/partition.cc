@@ -28,7 +28,8 @@ absl::Status dynamic_partition_shape(ShapeContext& c) {
   const PartialTensorShape& data = c.input(0);
   const PartialTensorShape& partitions = c.input(1);
   if (!starts_with(data, partitions)) {
-    return c.set_output(0, invalid_argument("data.shape must start with partitions.shape, got data.shape = ", data, ", partitions.shape = ", partitions));
+    return c.set_output(0, invalid_argument("data.shape must start with partitions.shape, got data.shape = ", data,
+                                            ", partitions.shape = ", partitions));
   }
   if (!data.has_rank() || !partitions.has_rank()) return absl::OkStatus();
   std::vector<int64_t> dims = {-1};
@@ -43,7 +44,8 @@ class DynamicPartition final : public Kernel {
     const Tensor data = ctx.input(0);
     const TensorShape partition_shape = ctx.shape(1);
     if (!starts_with(data.shape(), partition_shape)) {
-      return invalid_argument("data.shape must start with partitions.shape, got data.shape = ", data.shape(), ", partitions.shape = ", partition_shape);
+      return invalid_argument("data.shape must start with partitions.shape, got data.shape = ", data.shape(),
+                              ", partitions.shape = ", partition_shape);
     }
     MR_ASSIGN_OR_RETURN(const std::span<const int32_t> partitions, ctx.flat<int32_t>(1));
     const int n = ctx.num_outputs();
@@ -51,7 +53,8 @@ class DynamicPartition final : public Kernel {
     std::vector<int64_t> counts(static_cast<size_t>(n), 0);
     for (size_t i = 0; i < partitions.size(); ++i) {
       if (!read_bounded(&partitions[i], n, &owner[i])) {
-        return invalid_argument("partitions", position_text(partition_shape, static_cast<int64_t>(i)), " = ", owner[i], " is not in [0, ", n, ")");
+        return invalid_argument("partitions", position_text(partition_shape, static_cast<int64_t>(i)), " = ", owner[i],
+                                " is not in [0, ", n, ")");
       }
       ++counts[static_cast<size_t>(owner[i])];
     }
@@ -65,7 +68,7 @@ class DynamicPartition final : public Kernel {
     for (int i = 0; i < n; ++i) {
       dims[0] = counts[static_cast<size_t>(i)];
       MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape(dims));
-      MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(i, shape));
+      MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(i, shape));
       outs.push_back(out);
     }
     return with_storage(data.dtype(), [&]<class S>(std::type_identity<S>) {
@@ -99,7 +102,8 @@ absl::Status dynamic_partition_gradient(GradientContext& g) {
     numbers = g.op("Range", {start, count, delta}, {}, "/");
   }
   const Output shaped = g.op("Reshape", {numbers, prefix});
-  const std::vector<Output> dealt = g.op_outputs("DynamicPartition", {shaped, partitions}, {{"num_partitions", int64_t{n}}});
+  const std::vector<Output> dealt =
+      g.op_outputs("DynamicPartition", {shaped, partitions}, {{"num_partitions", int64_t{n}}});
   if (dealt.size() != dys.size()) return absl::OkStatus();
   const std::vector<Output> together = g.op_with_lists("ParallelDynamicStitch", {dealt, dys});
   if (together.empty()) return absl::OkStatus();
@@ -123,10 +127,12 @@ absl::Status dynamic_stitch_shape(ShapeContext& c) {
       for (const int64_t v : *known) largest = std::max(largest, v);
     }
     if (!starts_with(data, indices)) {
-      return c.set_output(0, invalid_argument("data[", i, "].shape = ", data, " does not start with indices[", i, "].shape = ", indices));
+      return c.set_output(0, invalid_argument("data[", i, "].shape = ", data, " does not start with indices[", i,
+                                              "].shape = ", indices));
     }
     if (!data.has_rank() || !indices.has_rank()) continue;
-    MR_ASSIGN_OR_RETURN(const PartialTensorShape tail, make_partial_shape(data.dims().subspan(static_cast<size_t>(indices.rank()))));
+    MR_ASSIGN_OR_RETURN(const PartialTensorShape tail,
+                        make_partial_shape(data.dims().subspan(static_cast<size_t>(indices.rank()))));
     auto merged = merge(rest, tail);
     if (!merged.ok()) return c.set_output(0, merged.status());
     rest = *std::move(merged);
@@ -146,24 +152,28 @@ class DynamicStitch final : public Kernel {
     for (int i = 0; i < n; ++i) {
       MR_ASSIGN_OR_RETURN(indices.emplace_back(), ctx.int_values(i));
       for (size_t j = 0; j < indices.back().size(); ++j) {
-        if (indices.back()[j] < 0) return invalid_argument("indices[", i, "]", position_text(ctx.shape(i), static_cast<int64_t>(j)), " = ", indices.back()[j], " is out of range");
+        if (indices.back()[j] < 0)
+          return invalid_argument("indices[", i, "]", position_text(ctx.shape(i), static_cast<int64_t>(j)), " = ",
+                                  indices.back()[j], " is out of range");
         largest = std::max(largest, indices.back()[j]);
       }
     }
     const auto tail = [&](int i) { return subshape(ctx.shape(n + i), ctx.shape(i).rank(), ctx.shape(n + i).rank()); };
     for (int i = 0; i < n; ++i) {
       if (!starts_with(ctx.shape(n + i), ctx.shape(i))) {
-        return invalid_argument("data[", i, "].shape = ", ctx.shape(n + i), " does not start with indices[", i, "].shape = ", ctx.shape(i));
+        return invalid_argument("data[", i, "].shape = ", ctx.shape(n + i), " does not start with indices[", i,
+                                "].shape = ", ctx.shape(i));
       }
       if (!(tail(i) == tail(0))) {
-        return invalid_argument("Need data[0].shape[", ctx.shape(0).rank(), ":] = data[", i, "].shape[", ctx.shape(i).rank(), ":], got data[0].shape = ",
-                                ctx.shape(n), ", data[", i, "].shape = ", ctx.shape(n + i), ", indices[0].shape = ", ctx.shape(0), ", indices[", i,
+        return invalid_argument("Need data[0].shape[", ctx.shape(0).rank(), ":] = data[", i, "].shape[",
+                                ctx.shape(i).rank(), ":], got data[0].shape = ", ctx.shape(n), ", data[", i,
+                                "].shape = ", ctx.shape(n + i), ", indices[0].shape = ", ctx.shape(0), ", indices[", i,
                                 "].shape = ", ctx.shape(i));
       }
     }
     const int64_t width = tail(0).num_elements();
     MR_ASSIGN_OR_RETURN(const TensorShape shape, insert_dim(tail(0), 0, largest + 1));
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     return with_storage(out->dtype(), [&]<class S>(std::type_identity<S>) {
       S* dst = static_cast<S*>(out->raw_mutable_data());
       fill_zero(dst, out->num_elements());  // rows that no index names
@@ -193,13 +203,26 @@ absl::Status dynamic_stitch_gradient(GradientContext& g) {
 }  // namespace
 
 void register_partition(Registry& registry) {
-  registry.op("DynamicPartition").input("data: T").input("partitions: int32").output("outputs: num_partitions * T")
-      .attr("num_partitions: int >= 1").attr("T: type")
-      .shape(dynamic_partition_shape).cpu<DynamicPartition>().gradient(dynamic_partition_gradient)
+  registry.op("DynamicPartition")
+      .input("data: T")
+      .input("partitions: int32")
+      .output("outputs: num_partitions * T")
+      .attr("num_partitions: int >= 1")
+      .attr("T: type")
+      .shape(dynamic_partition_shape)
+      .cpu<DynamicPartition>()
+      .gradient(dynamic_partition_gradient)
       .doc("Rows dealt out by their partition number.");
   for (const char* name : {"DynamicStitch", "ParallelDynamicStitch"}) {
-    registry.op(name).input("indices: N * int32").input("data: N * T").output("merged: T").attr("N: int >= 1").attr("T: type")
-        .shape(dynamic_stitch_shape).cpu<DynamicStitch>().gradient(dynamic_stitch_gradient)
+    registry.op(name)
+        .input("indices: N * int32")
+        .input("data: N * T")
+        .output("merged: T")
+        .attr("N: int >= 1")
+        .attr("T: type")
+        .shape(dynamic_stitch_shape)
+        .cpu<DynamicStitch>()
+        .gradient(dynamic_stitch_gradient)
         .doc("Rows of several tensors put where their indices say; of equal indices the last one wins.");
   }
 }

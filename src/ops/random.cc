@@ -1,11 +1,12 @@
 // Random numbers. Stateful ops keep a generator per node and session; stateless ones take their seeds as an input.
 
+#include "kernels/random.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
-#include "kernels/random.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/families.h"
@@ -27,7 +28,8 @@ struct TruncatedNormal {
 absl::Status shape_input_shape(ShapeContext& c) { return c.set_output(0, c.as_shape(0)); }
 
 absl::Status check_scalar_input(ShapeContext& c, int i, const char* name) {
-  if (c.input(i).has_rank() && c.input(i).rank() != 0) return invalid_argument(name, " must be 0-D, got shape ", c.input(i));
+  if (c.input(i).has_rank() && c.input(i).rank() != 0)
+    return invalid_argument(name, " must be 0-D, got shape ", c.input(i));
   return absl::OkStatus();
 }
 
@@ -50,13 +52,12 @@ template <class T> using RandomUniform = RandomKernel<T, Uniform>;
 template <class T> using RandomStandardNormal = RandomKernel<T, Normal>;
 template <class T> using RandomTruncatedNormal = RandomKernel<T, TruncatedNormal>;
 
-template <class T> struct Range {
-  T low, high;
-};
+template <class T> struct Range { T low, high; };
 template <class T> absl::StatusOr<Range<T>> range_of(KernelContext& ctx, int low_input, bool empty_output) {
   Range<T> r;
   if (ctx.shape(low_input).rank() != 0) return invalid_argument("minval must be 0-D, got shape ", ctx.shape(low_input));
-  if (ctx.shape(low_input + 1).rank() != 0) return invalid_argument("maxval must be 0-D, got shape ", ctx.shape(low_input + 1));
+  if (ctx.shape(low_input + 1).rank() != 0)
+    return invalid_argument("maxval must be 0-D, got shape ", ctx.shape(low_input + 1));
   MR_ASSIGN_OR_RETURN(r.low, ctx.scalar<T>(low_input));
   MR_ASSIGN_OR_RETURN(r.high, ctx.scalar<T>(low_input + 1));
   if (r.low >= r.high && !empty_output) return invalid_argument("Need minval < maxval, got ", r.low, " >= ", r.high);
@@ -103,7 +104,8 @@ template <class T> void gather_rows(const Tensor& in, const std::vector<int64_t>
   const auto to = out.unchecked_mutable<T>();
   const size_t row = from.size() / order.size();
   for (size_t i = 0; i < order.size(); ++i)
-    std::copy_n(from.begin() + static_cast<ptrdiff_t>(static_cast<size_t>(order[i]) * row), row, to.begin() + static_cast<ptrdiff_t>(i * row));
+    std::copy_n(from.begin() + static_cast<ptrdiff_t>(static_cast<size_t>(order[i]) * row), row,
+                to.begin() + static_cast<ptrdiff_t>(i * row));
 }
 
 absl::Status gather_rows(const Tensor& in, const std::vector<int64_t>& order, Tensor& out) {
@@ -131,7 +133,7 @@ class RandomShuffle final : public Kernel {
     if (nothing_to_shuffle(in)) return ctx.set_output(0, in);
     const int64_t n = in.dim(0);
     const Philox generator = generator_.reserve(static_cast<uint64_t>((n - 1 + 3) / 4));
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, in.shape()));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, in.shape()));
     return gather_rows(in, permutation(generator, n), *out);
   }
 
@@ -142,8 +144,10 @@ class RandomShuffle final : public Kernel {
 // --- Draws from classes
 
 template <class C> absl::Status multinomial_shape(C& c) {
-  if (c.input(0).has_rank() && c.input(0).rank() != 2) return invalid_argument("logits should be a matrix, got shape ", c.input(0));
-  if (c.input(1).has_rank() && c.input(1).rank() != 0) return invalid_argument("num_samples should be a scalar, got shape ", c.input(1));
+  if (c.input(0).has_rank() && c.input(0).rank() != 2)
+    return invalid_argument("logits should be a matrix, got shape ", c.input(0));
+  if (c.input(1).has_rank() && c.input(1).rank() != 0)
+    return invalid_argument("num_samples should be a scalar, got shape ", c.input(1));
   MR_ASSIGN_OR_RETURN(const std::optional<int64_t> samples, c.int_scalar(1));
   if (samples && *samples < 0) return invalid_argument("num_samples should be non-negative, got ", *samples);
   return c.set_output(0, make_partial_shape({c.input(0).has_rank() ? c.input(0).dim(0) : -1, samples ? *samples : -1}));
@@ -158,12 +162,14 @@ absl::StatusOr<Draws> check_draws(KernelContext& ctx) {
   MR_ASSIGN_OR_RETURN(const int32_t samples, ctx.scalar<int32_t>(1));
   if (samples < 0) return invalid_argument("num_samples should be non-negative, got ", samples);
   if (logits.dim(1) <= 0) return invalid_argument("num_classes should be positive, got ", logits.dim(1));
-  if (logits.dim(1) >= std::numeric_limits<int32_t>::max()) return invalid_argument("num_classes should be less than INT_MAX, got ", logits.dim(1));
+  if (logits.dim(1) >= std::numeric_limits<int32_t>::max())
+    return invalid_argument("num_classes should be less than INT_MAX, got ", logits.dim(1));
   return Draws{logits.dim(0), logits.dim(1), samples};
 }
 
 // Classes that are not finite have no chance.
-template <class T, class Out> void draw_classes(Philox generator, const Draws& d, std::span<const T> logits, std::span<Out> out) {
+template <class T, class Out>
+void draw_classes(Philox generator, const Draws& d, std::span<const T> logits, std::span<Out> out) {
   SinglePhilox single(&generator);
   std::vector<double> cumulative(static_cast<size_t>(d.classes));
   for (int64_t b = 0; b < d.batch; ++b) {
@@ -219,7 +225,8 @@ Philox scrambled(uint64_t seed0, uint64_t seed1) {
 
 absl::StatusOr<Philox> generator_of_seed(KernelContext& ctx, int i) {
   const Tensor& seed = ctx.input(i);
-  if (seed.rank() != 1 || seed.num_elements() != 2) return invalid_argument("seed must have shape [2], not ", seed.shape());
+  if (seed.rank() != 1 || seed.num_elements() != 2)
+    return invalid_argument("seed must have shape [2], not ", seed.shape());
   switch (seed.dtype()) {
     case DataType::kInt32: {
       const auto s = seed.unchecked<int32_t>();
@@ -243,7 +250,8 @@ absl::StatusOr<Philox> generator_of_seed(KernelContext& ctx, int i) {
 
 absl::Status check_seed(ShapeContext& c, int i) {
   const PartialTensorShape& s = c.input(i);
-  if (s.has_rank() && (s.rank() != 1 || (s.dim(0) >= 0 && s.dim(0) != 2))) return invalid_argument("seed must have shape [2], not ", s);
+  if (s.has_rank() && (s.rank() != 1 || (s.dim(0) >= 0 && s.dim(0) != 2)))
+    return invalid_argument("seed must have shape [2], not ", s);
   return absl::OkStatus();
 }
 absl::Status stateless_shape(ShapeContext& c) {
@@ -264,9 +272,10 @@ absl::StatusOr<Philox> generator_of_key(KernelContext& ctx, int i) {
   if (algorithm == kThreefry) return unimplemented("the ThreeFry algorithm has no CPU kernel");
   if (algorithm != kPhilox && algorithm != kAuto) return invalid_argument("Unsupported algorithm id: ", algorithm);
   if (key.size() != 1) return invalid_argument("key must have shape [1], not ", ctx.shape(i));
-  if (counter.size() < 2) return invalid_argument("counter must be a vector of at least 2 elements, not ", ctx.shape(i + 1));
-  return Philox({static_cast<uint32_t>(counter[0]), static_cast<uint32_t>(counter[0] >> 32), static_cast<uint32_t>(counter[1]),
-                 static_cast<uint32_t>(counter[1] >> 32)},
+  if (counter.size() < 2)
+    return invalid_argument("counter must be a vector of at least 2 elements, not ", ctx.shape(i + 1));
+  return Philox({static_cast<uint32_t>(counter[0]), static_cast<uint32_t>(counter[0] >> 32),
+                 static_cast<uint32_t>(counter[1]), static_cast<uint32_t>(counter[1] >> 32)},
                 {static_cast<uint32_t>(key[0]), static_cast<uint32_t>(key[0] >> 32)});
 }
 absl::StatusOr<Philox> stateless_generator(KernelContext& ctx) {
@@ -339,7 +348,7 @@ class StatelessShuffle final : public Kernel {
     const Tensor& in = ctx.input(0);
     MR_ASSIGN_OR_RETURN(const Philox generator, generator_of_key(ctx, 1));
     if (nothing_to_shuffle(in)) return ctx.set_output(0, in);
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, in.shape()));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, in.shape()));
     return gather_rows(in, permutation(generator, in.dim(0)), *out);
   }
 };
@@ -374,53 +383,135 @@ class GetAlgorithm final : public Kernel {
 
 void register_stateless(Registry& registry) {
   const auto seeded = [&](const char* name, const char* dtype) {
-    return registry.op(name).input("shape: T").input("seed: Tseed").output("output: dtype").attr(dtype)
-        .attr("T: {int32, int64} = DT_INT32").not_differentiable();
+    return registry.op(name)
+        .input("shape: T")
+        .input("seed: Tseed")
+        .output("output: dtype")
+        .attr(dtype)
+        .attr("T: {int32, int64} = DT_INT32")
+        .not_differentiable();
   };
-  constexpr const char *kFloating = "dtype: {half, bfloat16, float, double} = DT_FLOAT", *kTseed = "Tseed: {int32, int64} = DT_INT64";
-  seeded("StatelessRandomUniform", kFloating).attr(kTseed).shape(stateless_shape).cpu_for<StatelessRandomUniform>(FloatTypes(), "dtype")
+  constexpr const char *kFloating = "dtype: {half, bfloat16, float, double} = DT_FLOAT",
+                       *kTseed = "Tseed: {int32, int64} = DT_INT64";
+  seeded("StatelessRandomUniform", kFloating)
+      .attr(kTseed)
+      .shape(stateless_shape)
+      .cpu_for<StatelessRandomUniform>(FloatTypes(), "dtype")
       .doc("Uniform numbers in [0, 1) that depend on the seed alone.");
-  seeded("StatelessRandomNormal", kFloating).attr(kTseed).shape(stateless_shape).cpu_for<StatelessRandomNormal>(FloatTypes(), "dtype")
+  seeded("StatelessRandomNormal", kFloating)
+      .attr(kTseed)
+      .shape(stateless_shape)
+      .cpu_for<StatelessRandomNormal>(FloatTypes(), "dtype")
       .doc("Standard normal numbers that depend on the seed alone.");
-  seeded("StatelessTruncatedNormal", kFloating).attr(kTseed).shape(stateless_shape)
+  seeded("StatelessTruncatedNormal", kFloating)
+      .attr(kTseed)
+      .shape(stateless_shape)
       .cpu_for<StatelessTruncatedNormal>(FloatTypes(), "dtype")
       .doc("Standard normal numbers within two standard deviations that depend on the seed alone.");
   seeded("StatelessRandomUniformFullInt", "dtype: {int32, int64, uint32, uint64} = DT_UINT64")
-      .attr("Tseed: {int32, int64, uint32, uint64} = DT_INT64").shape(stateless_shape)
-      .cpu<StatelessFullInt, int32_t, int64_t, uint32_t, uint64_t>("dtype").doc("Uniform integers over the whole type.");
-  registry.op("StatelessRandomUniformInt").input("shape: T").input("seed: Tseed").input("minval: dtype").input("maxval: dtype")
-      .output("output: dtype").attr("dtype: {int32, int64}").attr("T: {int32, int64}").attr(kTseed).shape(stateless_int_shape)
-      .cpu<StatelessUniformInt, int32_t, int64_t>("dtype").not_differentiable().doc("Uniform integers in [minval, maxval).");
-  registry.op("StatelessMultinomial").input("logits: T").input("num_samples: int32").input("seed: Tseed").output("output: output_dtype")
-      .attr("T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64}").attr(kTseed)
-      .attr("output_dtype: {int32, int64} = DT_INT64").shape(stateless_multinomial_shape)
-      .cpu_for<StatelessMultinomial>(FloatTypes(), "T", Types<int32_t, int64_t>(), "output_dtype").not_differentiable()
+      .attr("Tseed: {int32, int64, uint32, uint64} = DT_INT64")
+      .shape(stateless_shape)
+      .cpu<StatelessFullInt, int32_t, int64_t, uint32_t, uint64_t>("dtype")
+      .doc("Uniform integers over the whole type.");
+  registry.op("StatelessRandomUniformInt")
+      .input("shape: T")
+      .input("seed: Tseed")
+      .input("minval: dtype")
+      .input("maxval: dtype")
+      .output("output: dtype")
+      .attr("dtype: {int32, int64}")
+      .attr("T: {int32, int64}")
+      .attr(kTseed)
+      .shape(stateless_int_shape)
+      .cpu<StatelessUniformInt, int32_t, int64_t>("dtype")
+      .not_differentiable()
+      .doc("Uniform integers in [minval, maxval).");
+  registry.op("StatelessMultinomial")
+      .input("logits: T")
+      .input("num_samples: int32")
+      .input("seed: Tseed")
+      .output("output: output_dtype")
+      .attr("T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64}")
+      .attr(kTseed)
+      .attr("output_dtype: {int32, int64} = DT_INT64")
+      .shape(stateless_multinomial_shape)
+      .cpu_for<StatelessMultinomial>(FloatTypes(), "T", Types<int32_t, int64_t>(), "output_dtype")
+      .not_differentiable()
       .doc("Class numbers drawn from unnormalized log-probabilities.");
 
   const auto keyed = [&](const char* name, const char* dtype) {
-    return registry.op(name).input("shape: Tshape").input("key: uint64").input("counter: uint64").input("alg: int32")
-        .attr(dtype).attr("Tshape: {int32, int64} = DT_INT32").not_differentiable();
+    return registry.op(name)
+        .input("shape: Tshape")
+        .input("key: uint64")
+        .input("counter: uint64")
+        .input("alg: int32")
+        .attr(dtype)
+        .attr("Tshape: {int32, int64} = DT_INT32")
+        .not_differentiable();
   };
-  keyed("StatelessRandomUniformV2", kFloating).output("output: dtype").shape(keyed_shape)
-      .cpu_for<StatelessRandomUniform>(FloatTypes(), "dtype").doc("Uniform numbers in [0, 1) of a key and a counter.");
-  keyed("StatelessRandomNormalV2", kFloating).output("output: dtype").shape(keyed_shape)
-      .cpu_for<StatelessRandomNormal>(FloatTypes(), "dtype").doc("Standard normal numbers of a key and a counter.");
-  keyed("StatelessTruncatedNormalV2", kFloating).output("output: dtype").shape(keyed_shape)
+  keyed("StatelessRandomUniformV2", kFloating)
+      .output("output: dtype")
+      .shape(keyed_shape)
+      .cpu_for<StatelessRandomUniform>(FloatTypes(), "dtype")
+      .doc("Uniform numbers in [0, 1) of a key and a counter.");
+  keyed("StatelessRandomNormalV2", kFloating)
+      .output("output: dtype")
+      .shape(keyed_shape)
+      .cpu_for<StatelessRandomNormal>(FloatTypes(), "dtype")
+      .doc("Standard normal numbers of a key and a counter.");
+  keyed("StatelessTruncatedNormalV2", kFloating)
+      .output("output: dtype")
+      .shape(keyed_shape)
       .cpu_for<StatelessTruncatedNormal>(FloatTypes(), "dtype")
       .doc("Standard normal numbers within two standard deviations, of a key and a counter.");
-  keyed("StatelessRandomUniformFullIntV2", "dtype: {int32, int64, uint32, uint64} = DT_UINT64").output("output: dtype").shape(keyed_shape)
-      .cpu<StatelessFullInt, int32_t, int64_t, uint32_t, uint64_t>("dtype").doc("Uniform integers over the whole type.");
-  keyed("StatelessRandomUniformIntV2", "dtype: {int32, int64, uint32, uint64}").input("minval: dtype").input("maxval: dtype")
-      .output("output: dtype").shape(keyed_int_shape).cpu<StatelessUniformInt, int32_t, int64_t, uint32_t, uint64_t>("dtype")
+  keyed("StatelessRandomUniformFullIntV2", "dtype: {int32, int64, uint32, uint64} = DT_UINT64")
+      .output("output: dtype")
+      .shape(keyed_shape)
+      .cpu<StatelessFullInt, int32_t, int64_t, uint32_t, uint64_t>("dtype")
+      .doc("Uniform integers over the whole type.");
+  keyed("StatelessRandomUniformIntV2", "dtype: {int32, int64, uint32, uint64}")
+      .input("minval: dtype")
+      .input("maxval: dtype")
+      .output("output: dtype")
+      .shape(keyed_int_shape)
+      .cpu<StatelessUniformInt, int32_t, int64_t, uint32_t, uint64_t>("dtype")
       .doc("Uniform integers in [minval, maxval).");
-  registry.op("StatelessShuffle").input("value: T").input("key: uint64").input("counter: uint64").input("alg: int32").output("output: T")
-      .attr("T: type").shape(unchanged_shape).cpu<StatelessShuffle>().not_differentiable().doc("The rows of value in a random order.");
-  registry.op("StatelessRandomGetKeyCounter").input("seed: Tseed").output("key: uint64").output("counter: uint64").attr(kTseed)
-      .shape(key_counter_shape).cpu<GetKeyCounter>().not_differentiable().doc("The key and the counter that a seed stands for.");
-  registry.op("StatelessRandomGetKeyCounterAlg").input("seed: Tseed").output("key: uint64").output("counter: uint64").output("alg: int32")
-      .attr(kTseed).shape(key_counter_shape).cpu<GetKeyCounter>().not_differentiable()
+  registry.op("StatelessShuffle")
+      .input("value: T")
+      .input("key: uint64")
+      .input("counter: uint64")
+      .input("alg: int32")
+      .output("output: T")
+      .attr("T: type")
+      .shape(unchanged_shape)
+      .cpu<StatelessShuffle>()
+      .not_differentiable()
+      .doc("The rows of value in a random order.");
+  registry.op("StatelessRandomGetKeyCounter")
+      .input("seed: Tseed")
+      .output("key: uint64")
+      .output("counter: uint64")
+      .attr(kTseed)
+      .shape(key_counter_shape)
+      .cpu<GetKeyCounter>()
+      .not_differentiable()
+      .doc("The key and the counter that a seed stands for.");
+  registry.op("StatelessRandomGetKeyCounterAlg")
+      .input("seed: Tseed")
+      .output("key: uint64")
+      .output("counter: uint64")
+      .output("alg: int32")
+      .attr(kTseed)
+      .shape(key_counter_shape)
+      .cpu<GetKeyCounter>()
+      .not_differentiable()
       .doc("The key and the counter that a seed stands for, and the algorithm's number.");
-  registry.op("StatelessRandomGetAlg").output("alg: int32").stateful().shape(scalar_shape).cpu<GetAlgorithm>().not_differentiable()
+  registry.op("StatelessRandomGetAlg")
+      .output("alg: int32")
+      .stateful()
+      .shape(scalar_shape)
+      .cpu<GetAlgorithm>()
+      .not_differentiable()
       .doc("The number of the algorithm that the device prefers: Philox.");
 }
 
@@ -429,24 +520,59 @@ void register_stateless(Registry& registry) {
 void register_random(Registry& registry) {
   constexpr const char* kFloating = "dtype: {half, bfloat16, float, double}";
   const auto stateful = [&](const char* name) {
-    return registry.op(name).input("shape: T").output("output: dtype").attr("seed: int = 0").attr("seed2: int = 0").attr(kFloating)
-        .attr("T: {int32, int64}").stateful().shape(shape_input_shape).not_differentiable();
+    return registry.op(name)
+        .input("shape: T")
+        .output("output: dtype")
+        .attr("seed: int = 0")
+        .attr("seed2: int = 0")
+        .attr(kFloating)
+        .attr("T: {int32, int64}")
+        .stateful()
+        .shape(shape_input_shape)
+        .not_differentiable();
   };
   stateful("RandomUniform").cpu_for<RandomUniform>(FloatTypes(), "dtype").doc("Uniform numbers in [0, 1).");
   stateful("RandomStandardNormal").cpu_for<RandomStandardNormal>(FloatTypes(), "dtype").doc("Standard normal numbers.");
-  stateful("TruncatedNormal").cpu_for<RandomTruncatedNormal>(FloatTypes(), "dtype")
+  stateful("TruncatedNormal")
+      .cpu_for<RandomTruncatedNormal>(FloatTypes(), "dtype")
       .doc("Standard normal numbers, those beyond two standard deviations drawn again.");
-  registry.op("RandomUniformInt").input("shape: T").input("minval: Tout").input("maxval: Tout").output("output: Tout")
-      .attr("seed: int = 0").attr("seed2: int = 0").attr("Tout: {int32, int64}").attr("T: {int32, int64}").stateful()
-      .shape(uniform_int_shape<1>).cpu<RandomUniformInt, int32_t, int64_t>("Tout").not_differentiable()
+  registry.op("RandomUniformInt")
+      .input("shape: T")
+      .input("minval: Tout")
+      .input("maxval: Tout")
+      .output("output: Tout")
+      .attr("seed: int = 0")
+      .attr("seed2: int = 0")
+      .attr("Tout: {int32, int64}")
+      .attr("T: {int32, int64}")
+      .stateful()
+      .shape(uniform_int_shape<1>)
+      .cpu<RandomUniformInt, int32_t, int64_t>("Tout")
+      .not_differentiable()
       .doc("Uniform integers in [minval, maxval).");
-  registry.op("RandomShuffle").input("value: T").output("output: T").attr("seed: int = 0").attr("seed2: int = 0").attr("T: type").stateful()
-      .shape(unchanged_shape).cpu<RandomShuffle>().not_differentiable().doc("The rows of value in a random order.");
-  registry.op("Multinomial").input("logits: T").input("num_samples: int32").output("output: output_dtype")
-      .attr("seed: int = 0").attr("seed2: int = 0")
+  registry.op("RandomShuffle")
+      .input("value: T")
+      .output("output: T")
+      .attr("seed: int = 0")
+      .attr("seed2: int = 0")
+      .attr("T: type")
+      .stateful()
+      .shape(unchanged_shape)
+      .cpu<RandomShuffle>()
+      .not_differentiable()
+      .doc("The rows of value in a random order.");
+  registry.op("Multinomial")
+      .input("logits: T")
+      .input("num_samples: int32")
+      .output("output: output_dtype")
+      .attr("seed: int = 0")
+      .attr("seed2: int = 0")
       .attr("T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64}")
-      .attr("output_dtype: {int32, int64} = DT_INT64").stateful().shape(multinomial_shape)
-      .cpu_for<Multinomial>(FloatTypes(), "T", Types<int32_t, int64_t>(), "output_dtype").not_differentiable()
+      .attr("output_dtype: {int32, int64} = DT_INT64")
+      .stateful()
+      .shape(multinomial_shape)
+      .cpu_for<Multinomial>(FloatTypes(), "T", Types<int32_t, int64_t>(), "output_dtype")
+      .not_differentiable()
       .doc("Class numbers drawn from unnormalized log-probabilities, num_samples per row.");
   register_stateless(registry);
 }

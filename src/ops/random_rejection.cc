@@ -1,5 +1,5 @@
-// Random numbers that are drawn until one is accepted: the gamma and the Poisson distribution. Each output owns a stretch of the
-// stream, so that it does not depend on how often the others were rejected.
+// Random numbers that are drawn until one is accepted: the gamma and the Poisson distribution. Each output owns a
+// stretch of the stream, so that it does not depend on how often the others were rejected.
 
 #include <array>
 #include <cmath>
@@ -54,16 +54,12 @@ class Normals {
 };
 
 template <class T> double as_double(T x) {
-  if constexpr (std::is_same_v<T, Half>)
-    return static_cast<double>(static_cast<float>(x));
-  else
-    return static_cast<double>(x);
+  if constexpr (std::is_same_v<T, Half>) return static_cast<double>(static_cast<float>(x));
+  else return static_cast<double>(x);
 }
 template <class T> T from_double(double x) {
-  if constexpr (std::is_same_v<T, Half>)
-    return Half(static_cast<float>(x));
-  else
-    return static_cast<T>(x);
+  if constexpr (std::is_same_v<T, Half>) return Half(static_cast<float>(x));
+  else return static_cast<T>(x);
 }
 
 // Marsaglia and Tsang, ACM TOMS 26 (2000); below 1 through the distribution one higher.
@@ -88,7 +84,8 @@ double gamma_variate(double alpha, Philox generator) {
   return std::numeric_limits<double>::quiet_NaN();
 }
 
-// Knuth's products below a rate of 10, else Hormann's transformed rejection (Insurance: Mathematics and Economics 12, 1993).
+// Knuth's products below a rate of 10, else Hormann's transformed rejection (Insurance: Mathematics and Economics 12,
+// 1993).
 double poisson_variate(double rate, double highest, Philox generator) {
   Uniforms uniforms;
   if (!std::isfinite(rate) || rate < 0) return std::numeric_limits<double>::quiet_NaN();
@@ -139,7 +136,8 @@ absl::Status fill_rejection(KernelContext& ctx, GuardedPhilox& guarded, const Dr
       Philox local = generator;
       local.skip(kResultsPerOutput * static_cast<uint64_t>(i));
       const int64_t parameter = i / per_parameter, sample = i % per_parameter;
-      out[static_cast<size_t>(sample * count + parameter)] = from_double<T>(draw(as_double(parameters[static_cast<size_t>(parameter)]), local));
+      out[static_cast<size_t>(sample * count + parameter)] =
+          from_double<T>(draw(as_double(parameters[static_cast<size_t>(parameter)]), local));
     }
   });
   return absl::OkStatus();
@@ -155,10 +153,8 @@ template <class T> class RandomGamma final : public Kernel {
 };
 
 template <class T> double highest_of() {
-  if constexpr (std::is_same_v<T, Half>)
-    return 65504;
-  else
-    return static_cast<double>(std::numeric_limits<T>::max());
+  if constexpr (std::is_same_v<T, Half>) return 65504;
+  else return static_cast<double>(std::numeric_limits<T>::max());
 }
 
 template <class R, class T> class RandomPoisson final : public Kernel {
@@ -186,17 +182,46 @@ template <class T> class RandomPoissonV1 final : public Kernel {
 }  // namespace
 
 void register_random_rejection(Registry& registry) {
-  registry.op("RandomGamma").input("shape: S").input("alpha: T").output("output: T").attr("seed: int = 0").attr("seed2: int = 0")
-      .attr("S: {int32, int64}").attr("T: {half, float, double}").stateful().shape(shape_and_parameter_shape)
-      .cpu<RandomGamma, Half, float, double>().doc("Gamma numbers of rate 1, `shape` many for each alpha.");
+  registry.op("RandomGamma")
+      .input("shape: S")
+      .input("alpha: T")
+      .output("output: T")
+      .attr("seed: int = 0")
+      .attr("seed2: int = 0")
+      .attr("S: {int32, int64}")
+      .attr("T: {half, float, double}")
+      .stateful()
+      .shape(shape_and_parameter_shape)
+      .cpu<RandomGamma, Half, float, double>()
+      .doc("Gamma numbers of rate 1, `shape` many for each alpha.");
   using Out = Types<Half, float, double, int32_t, int64_t>;
-  registry.op("RandomPoisson").input("shape: S").input("rate: dtype").output("output: dtype").attr("seed: int = 0").attr("seed2: int = 0")
-      .attr("S: {int32, int64}").attr("dtype: {half, float, double}").stateful().shape(shape_and_parameter_shape)
-      .cpu<RandomPoissonV1, Half, float, double>("dtype").not_differentiable().doc("Poisson numbers, `shape` many for each rate.");
-  registry.op("RandomPoissonV2").input("shape: S").input("rate: R").output("output: dtype").attr("seed: int = 0").attr("seed2: int = 0")
-      .attr("S: {int32, int64}").attr("R: {half, float, double, int32, int64} = DT_DOUBLE")
-      .attr("dtype: {half, float, double, int32, int64} = DT_INT64").stateful().shape(shape_and_parameter_shape)
-      .cpu_for<RandomPoisson>(Out(), "R", Out(), "dtype").not_differentiable().doc("Poisson numbers, `shape` many for each rate.");
+  registry.op("RandomPoisson")
+      .input("shape: S")
+      .input("rate: dtype")
+      .output("output: dtype")
+      .attr("seed: int = 0")
+      .attr("seed2: int = 0")
+      .attr("S: {int32, int64}")
+      .attr("dtype: {half, float, double}")
+      .stateful()
+      .shape(shape_and_parameter_shape)
+      .cpu<RandomPoissonV1, Half, float, double>("dtype")
+      .not_differentiable()
+      .doc("Poisson numbers, `shape` many for each rate.");
+  registry.op("RandomPoissonV2")
+      .input("shape: S")
+      .input("rate: R")
+      .output("output: dtype")
+      .attr("seed: int = 0")
+      .attr("seed2: int = 0")
+      .attr("S: {int32, int64}")
+      .attr("R: {half, float, double, int32, int64} = DT_DOUBLE")
+      .attr("dtype: {half, float, double, int32, int64} = DT_INT64")
+      .stateful()
+      .shape(shape_and_parameter_shape)
+      .cpu_for<RandomPoisson>(Out(), "R", Out(), "dtype")
+      .not_differentiable()
+      .doc("Poisson numbers, `shape` many for each rate.");
 }
 
 }  // namespace millrace

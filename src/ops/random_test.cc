@@ -8,7 +8,9 @@ namespace millrace {
 namespace {
 
 struct Seeded : OpTest {
-  Seeded(const char* op, int64_t seed, int64_t seed2) : OpTest(all_ops(), op) { attr("seed", seed).attr("seed2", seed2); }
+  Seeded(const char* op, int64_t seed, int64_t seed2) : OpTest(all_ops(), op) {
+    attr("seed", seed).attr("seed2", seed2);
+  }
 };
 
 TEST(Random, the_second_run_goes_on_in_the_stream) {
@@ -47,7 +49,11 @@ TEST(Random, refuses_bad_shapes_and_ranges) {
   Seeded t("RandomUniform", 1, 2);
   t.attr("dtype", DataType::kFloat).input(Tensor(std::vector<int32_t>{-1}));
   EXPECT_TRUE(absl::IsInvalidArgument(t.run()));
-  EXPECT_FALSE(Seeded("RandomUniform", 1, 2).attr("dtype", DataType::kFloat).input(Tensor(std::vector<int64_t>{1ll << 40, 1ll << 40})).run().ok());
+  EXPECT_FALSE(Seeded("RandomUniform", 1, 2)
+                   .attr("dtype", DataType::kFloat)
+                   .input(Tensor(std::vector<int64_t>{1ll << 40, 1ll << 40}))
+                   .run()
+                   .ok());
   Seeded i("RandomUniformInt", 1, 2);
   i.input(Tensor(std::vector<int32_t>{1})).input(Tensor(int32_t{3})).input(Tensor(int32_t{3}));
   const absl::Status s = i.run();
@@ -85,23 +91,39 @@ TEST(Rejection, streams_are_tensorflows) {
 
 TEST(TruncatedNormal, draws_between_its_bounds) {
   Seeded t("ParameterizedTruncatedNormal", -1, -7);
-  t.input(Tensor(std::vector<int32_t>{64})).input(Tensor(1.0f)).input(Tensor(2.0f)).input(Tensor(-1.0f)).input(Tensor(4.0f));
+  t.input(Tensor(std::vector<int32_t>{64}))
+      .input(Tensor(1.0f))
+      .input(Tensor(2.0f))
+      .input(Tensor(-1.0f))
+      .input(Tensor(4.0f));
   ASSERT_TRUE(t.run().ok());
-  expect_near(t.output(0).flat<float>(), {2.7638309001922607f, 1.871925950050354f, 2.6510868072509766f, 0.5018116235733032f});
+  expect_near(t.output(0).flat<float>(),
+              {2.7638309001922607f, 1.871925950050354f, 2.6510868072509766f, 0.5018116235733032f});
   for (const auto& [low, high] : {std::pair{3.0f, 8.0f}, {-9.0f, -5.0f}, {0.2f, 0.3f}}) {
     Seeded s("ParameterizedTruncatedNormal", 3, 4);
-    s.input(Tensor(std::vector<int32_t>{250})).input(Tensor(0.0f)).input(Tensor(1.0f)).input(Tensor(low)).input(Tensor(high));
+    s.input(Tensor(std::vector<int32_t>{250}))
+        .input(Tensor(0.0f))
+        .input(Tensor(1.0f))
+        .input(Tensor(low))
+        .input(Tensor(high));
     ASSERT_TRUE(s.run().ok());
     for (const float x : s.output(0).flat<float>()) EXPECT_TRUE(x >= low && x <= high) << x;
   }
   Seeded bad("ParameterizedTruncatedNormal", 3, 4);
-  bad.input(Tensor(std::vector<int32_t>{4})).input(Tensor(0.0f)).input(Tensor(1.0f)).input(Tensor(3.0f)).input(Tensor(2.0f));
+  bad.input(Tensor(std::vector<int32_t>{4}))
+      .input(Tensor(0.0f))
+      .input(Tensor(1.0f))
+      .input(Tensor(3.0f))
+      .input(Tensor(2.0f));
   EXPECT_TRUE(absl::IsInvalidArgument(bad.run()));
 }
 
 TEST(Stateless, depends_on_the_seed_alone) {
   OpTest t(all_ops(), "StatelessRandomUniformInt");
-  t.input(Tensor(std::vector<int32_t>{4})).input(Tensor(std::vector<int64_t>{1, 2})).input(Tensor(int32_t{-10})).input(Tensor(int32_t{90}));
+  t.input(Tensor(std::vector<int32_t>{4}))
+      .input(Tensor(std::vector<int64_t>{1, 2}))
+      .input(Tensor(int32_t{-10}))
+      .input(Tensor(int32_t{90}));
   for (int run = 0; run < 2; ++run) {
     ASSERT_TRUE(t.run().ok());
     EXPECT_EQ(t.output(0).to_vector<int32_t>(), (std::vector<int32_t>{30, 39, 84, 69}));

@@ -11,17 +11,13 @@ namespace millrace {
 
 namespace {
 
-template <class T>
-auto number(T v) {
-  if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)
-    return static_cast<float>(v);
-  else
-    return v;
+template <class T> auto number(T v) {
+  if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) return static_cast<float>(v);
+  else return v;
 }
 
 // How many numbers there are from start to limit (exclusive) in steps of delta.
-template <class T>
-absl::StatusOr<int64_t> range_size(T start, T limit, T delta) {
+template <class T> absl::StatusOr<int64_t> range_size(T start, T limit, T delta) {
   if (!(delta != 0)) return invalid_argument("Requires delta != 0: ", delta);
   if (delta > 0 && start > limit)
     return invalid_argument("Requires start <= limit when delta > 0: ", start, "/", limit);
@@ -49,16 +45,14 @@ absl::StatusOr<int64_t> range_size(T start, T limit, T delta) {
   }
 }
 
-template <class T>
-absl::StatusOr<T> scalar_of(const KernelContext& ctx, int i, const char* name) {
+template <class T> absl::StatusOr<T> scalar_of(const KernelContext& ctx, int i, const char* name) {
   MR_ASSIGN_OR_RETURN(const auto values, ctx.flat<T>(i));
   if (ctx.shape(i).rank() != 0 && !(ctx.shape(i).rank() == 1 && values.size() == 1))
     return invalid_argument(name, " must be a scalar, not shape ", ctx.shape(i));
   return values[0];
 }
 
-template <class T>
-class Range final : public Kernel {
+template <class T> class Range final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const T start, scalar_of<T>(ctx, 0, "start"));
     MR_ASSIGN_OR_RETURN(const T limit, scalar_of<T>(ctx, 1, "limit"));
@@ -80,8 +74,7 @@ class Range final : public Kernel {
   bool is_cheap() const override { return true; }
 };
 
-template <class T>
-class LinSpace final : public Kernel {
+template <class T> class LinSpace final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const T start, scalar_of<T>(ctx, 0, "start"));
     MR_ASSIGN_OR_RETURN(const T stop, scalar_of<T>(ctx, 1, "stop"));
@@ -100,8 +93,7 @@ class LinSpace final : public Kernel {
   }
 };
 
-template <class T>
-absl::Status typed_range_shape(ShapeContext& c) {
+template <class T> absl::Status typed_range_shape(ShapeContext& c) {
   T values[3];
   for (int i = 0; i < 3; ++i) {
     const Tensor* v = c.value(i);
@@ -120,20 +112,13 @@ absl::Status range_shape(ShapeContext& c) {
       return invalid_argument(i == 0 ? "start" : i == 1 ? "limit" : "delta", " must be a scalar, not shape ", s);
   }
   switch (c.input_type(0)) {
-    case DataType::kInt32:
-      return typed_range_shape<int32_t>(c);
-    case DataType::kInt64:
-      return typed_range_shape<int64_t>(c);
-    case DataType::kFloat:
-      return typed_range_shape<float>(c);
-    case DataType::kDouble:
-      return typed_range_shape<double>(c);
-    case DataType::kBfloat16:
-      return typed_range_shape<BFloat16>(c);
-    case DataType::kHalf:
-      return typed_range_shape<Half>(c);
-    default:
-      return c.set_output(0, unknown_shape_of_rank(1));
+    case DataType::kInt32: return typed_range_shape<int32_t>(c);
+    case DataType::kInt64: return typed_range_shape<int64_t>(c);
+    case DataType::kFloat: return typed_range_shape<float>(c);
+    case DataType::kDouble: return typed_range_shape<double>(c);
+    case DataType::kBfloat16: return typed_range_shape<BFloat16>(c);
+    case DataType::kHalf: return typed_range_shape<Half>(c);
+    default: return c.set_output(0, unknown_shape_of_rank(1));
   }
 }
 

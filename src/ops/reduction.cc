@@ -17,8 +17,7 @@ using namespace gradients;  // NOLINT: the rules read as the formulas do
 // ---- Kernel ----
 
 // Marks the dimensions that `axes` name. Negative ones count from the end; none may come twice.
-template <class Axis>
-absl::Status mark_axes(std::span<const Axis> axes, int rank, bool* reduced) {
+template <class Axis> absl::Status mark_axes(std::span<const Axis> axes, int rank, bool* reduced) {
   for (const Axis a : axes) {
     const int64_t axis = a < 0 ? static_cast<int64_t>(a) + rank : static_cast<int64_t>(a);
     if (axis < 0 || axis >= rank)
@@ -53,10 +52,8 @@ class Reducer final : public Kernel {
     int64_t dims[Dims::kMaxRank];
     int rank = 0;
     for (int d = 0; d < x.rank(); ++d) {
-      if (!reduced[d])
-        dims[rank++] = x.dim(d);
-      else if (keep_dims_)
-        dims[rank++] = 1;
+      if (!reduced[d]) dims[rank++] = x.dim(d);
+      else if (keep_dims_) dims[rank++] = 1;
     }
     MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape(std::span<const int64_t>(dims, static_cast<size_t>(rank))));
     MR_ASSIGN_OR_RETURN(Tensor* const out, ctx.allocate_output(0, shape));
@@ -69,8 +66,7 @@ class Reducer final : public Kernel {
   bool keep_dims_ = false;
 };
 
-template <ReduceKind kind, class T>
-std::unique_ptr<Kernel> make_reducer() {
+template <ReduceKind kind, class T> std::unique_ptr<Kernel> make_reducer() {
   return std::make_unique<Reducer>(find_reduction(kind, dtype_of<T>), dtype_of<T>);
 }
 
@@ -114,10 +110,8 @@ absl::Status reduction_shape(ShapeContext& c) {
   }
   std::vector<int64_t> dims;
   for (int d = 0; d < x.rank(); ++d) {
-    if (!reduced[d])
-      dims.push_back(x.dim(d));
-    else if (keep_dims)
-      dims.push_back(1);
+    if (!reduced[d]) dims.push_back(x.dim(d));
+    else if (keep_dims) dims.push_back(1);
   }
   return c.set_output(0, make_partial_shape(dims));
 }
@@ -326,18 +320,14 @@ template <ReduceKind kind, class... Ts>
 void reduction_op(Registry& r, std::string_view name, std::string_view types, GradientFunction gradient,
                   std::string_view doc, Types<Ts...>) {
   OpBuilder b = r.op(name);
-  if (types.empty())
-    b.input("input: bool").input("reduction_indices: Tidx").output("output: bool");
-  else
-    b.input("input: T").input("reduction_indices: Tidx").output("output: T");
+  if (types.empty()) b.input("input: bool").input("reduction_indices: Tidx").output("output: bool");
+  else b.input("input: T").input("reduction_indices: Tidx").output("output: T");
   b.attr("keep_dims: bool = false");
   if (!types.empty()) b.attr(types);
   b.attr("Tidx: {int32, int64} = DT_INT32").shape(reduction_shape).doc(doc);
   if (gradient != nullptr) b.gradient(gradient);
-  if (types.empty())
-    (b.kernel({"CPU", {}, &make_reducer<kind, Ts>}), ...);
-  else
-    (b.kernel({"CPU", {{"T", dtype_of<Ts>}}, &make_reducer<kind, Ts>}), ...);
+  if (types.empty()) (b.kernel({"CPU", {}, &make_reducer<kind, Ts>}), ...);
+  else (b.kernel({"CPU", {{"T", dtype_of<Ts>}}, &make_reducer<kind, Ts>}), ...);
 }
 
 }  // namespace

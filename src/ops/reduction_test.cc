@@ -11,10 +11,7 @@
 namespace millrace {
 namespace {
 
-template <class T>
-Tensor vec(std::vector<T> v) {
-  return Tensor({static_cast<int64_t>(v.size())}, v);
-}
+template <class T> Tensor vec(std::vector<T> v) { return Tensor({static_cast<int64_t>(v.size())}, v); }
 const Tensor& matrix() {
   static const Tensor m({2, 3}, std::vector<float>{1, 5, 3, 4, 2, 6});
   return m;

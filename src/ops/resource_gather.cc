@@ -15,12 +15,16 @@
 namespace millrace {
 namespace {
 
-PartialTensorShape variable_shape(ShapeContext& c) { return c.handle(0).empty() ? PartialTensorShape() : c.handle(0)[0].shape; }
+PartialTensorShape variable_shape(ShapeContext& c) {
+  return c.handle(0).empty() ? PartialTensorShape() : c.handle(0)[0].shape;
+}
 
-absl::StatusOr<std::shared_ptr<VariableResource>> find_variable(KernelContext& ctx, VariableInput& input, DataType dtype) {
+absl::StatusOr<std::shared_ptr<VariableResource>> find_variable(KernelContext& ctx, VariableInput& input,
+                                                                DataType dtype) {
   MR_ASSIGN_OR_RETURN(std::shared_ptr<VariableResource> variable, input.find(ctx, 0));
   if (variable->dtype() != dtype) {
-    return invalid_argument("Trying to read variable with wrong dtype. Expected ", dtype_name(variable->dtype()), " got ", dtype_name(dtype));
+    return invalid_argument("Trying to read variable with wrong dtype. Expected ", dtype_name(variable->dtype()),
+                            " got ", dtype_name(dtype));
   }
   return variable;
 }
@@ -34,17 +38,20 @@ template <class Fn> absl::Status with_indices(KernelContext& ctx, Fn&& fn) {
 
 // --- ResourceGather: [batch..., limit, inner...] picked by [batch..., count...]
 
-absl::StatusOr<PartialTensorShape> gathered(const PartialTensorShape& params, const PartialTensorShape& indices, int64_t batch_dims) {
+absl::StatusOr<PartialTensorShape> gathered(const PartialTensorShape& params, const PartialTensorShape& indices,
+                                            int64_t batch_dims) {
   if (params.has_rank() && params.rank() < 1) return invalid_argument("params must be at least 1 dimensional");
   if (!params.has_rank() || !indices.has_rank()) return PartialTensorShape();
   if (batch_dims < 0) batch_dims += indices.rank();
   if (batch_dims < 0 || batch_dims > indices.rank() || batch_dims >= params.rank()) {
-    return invalid_argument("batch_dims (", batch_dims, ") must be less than rank(params) (", params.rank(), ") and at most rank(indices) (", indices.rank(), ")");
+    return invalid_argument("batch_dims (", batch_dims, ") must be less than rank(params) (", params.rank(),
+                            ") and at most rank(indices) (", indices.rank(), ")");
   }
   std::vector<int64_t> dims;
   for (int d = 0; d < batch_dims; ++d) {
     const int64_t a = params.dim(d), b = indices.dim(d);
-    if (a >= 0 && b >= 0 && a != b) return invalid_argument("params.shape[", d, "]: ", a, " should be equal to indices.shape[", d, "]: ", b);
+    if (a >= 0 && b >= 0 && a != b)
+      return invalid_argument("params.shape[", d, "]: ", a, " should be equal to indices.shape[", d, "]: ", b);
     dims.push_back(a >= 0 ? a : b);
   }
   for (int d = static_cast<int>(batch_dims); d < indices.rank(); ++d) dims.push_back(indices.dim(d));
@@ -79,9 +86,11 @@ class ResourceGather final : public Kernel {
     for (int d = batch_dims + 1; d < params.rank(); ++d) sizes.inner *= params.dim(d);
     return with_indices(ctx, [&]<class I>(std::span<const I> index) {
       return with_storage(dtype_, [&]<class S>(std::type_identity<S>) -> absl::Status {
-        const int64_t bad = gather_rows(sizes, static_cast<const S*>(params.raw_data()), index.data(), static_cast<S*>(out->raw_mutable_data()));
+        const int64_t bad = gather_rows(sizes, static_cast<const S*>(params.raw_data()), index.data(),
+                                        static_cast<S*>(out->raw_mutable_data()));
         if (bad < 0) return absl::OkStatus();
-        return invalid_argument("indices", position_text(indices, bad), " = ", int64_t{index[static_cast<size_t>(bad)]}, " is not in [0, ", sizes.limit, ")");
+        return invalid_argument("indices", position_text(indices, bad), " = ", int64_t{index[static_cast<size_t>(bad)]},
+                                " is not in [0, ", sizes.limit, ")");
       });
     });
   }
@@ -100,12 +109,16 @@ absl::StatusOr<PartialTensorShape> gathered_nd(const PartialTensorShape& params,
   if (!params.has_rank() || !indices.has_rank()) return PartialTensorShape();
   const int64_t depth = indices.dim(indices.rank() - 1);
   if (depth < 0) return PartialTensorShape();
-  if (depth > params.rank()) return invalid_argument("index innermost dimension length must be <= params rank; saw: ", depth, " vs. ", params.rank());
+  if (depth > params.rank())
+    return invalid_argument("index innermost dimension length must be <= params rank; saw: ", depth, " vs. ",
+                            params.rank());
   std::vector<int64_t> dims(indices.dims().begin(), indices.dims().end() - 1);
   for (int d = static_cast<int>(depth); d < params.rank(); ++d) dims.push_back(params.dim(d));
   return make_partial_shape(dims);
 }
-absl::Status resource_gather_nd_shape(ShapeContext& c) { return c.set_output(0, gathered_nd(variable_shape(c), c.input(1))); }
+absl::Status resource_gather_nd_shape(ShapeContext& c) {
+  return c.set_output(0, gathered_nd(variable_shape(c), c.input(1)));
+}
 
 class ResourceGatherNd final : public Kernel {
  public:
@@ -135,9 +148,11 @@ class ResourceGatherNd final : public Kernel {
             std::string text;
             for (int64_t d = 0; d < depth; ++d) str_append(&text, d == 0 ? "" : ",", components[d]);
             return invalid_argument("indices", position_text(subshape(indices, 0, indices.rank() - 1), i), " = [", text,
-                                    "] does not index into param shape ", params.shape(), ", node name: ", ctx.node().name);
+                                    "] does not index into param shape ", params.shape(),
+                                    ", node name: ", ctx.node().name);
           }
-          copy_run(static_cast<const S*>(params.raw_data()) + position * slice, static_cast<S*>(out->raw_mutable_data()) + i * slice, slice);
+          copy_run(static_cast<const S*>(params.raw_data()) + position * slice,
+                   static_cast<S*>(out->raw_mutable_data()) + i * slice, slice);
         }
         return absl::OkStatus();
       });
@@ -193,12 +208,30 @@ absl::Status resource_gather_nd_gradient(GradientContext& g) {
 }  // namespace
 
 void register_resource_gather(Registry& registry) {
-  registry.op("ResourceGather").input("resource: resource").input("indices: Tindices").output("output: dtype")
-      .attr("batch_dims: int = 0").attr("validate_indices: bool = true").attr("dtype: type").attr("Tindices: {int32, int64}").stateful()
-      .shape(resource_gather_shape).cpu<ResourceGather>().gradient(resource_gather_gradient).doc("Rows of a variable.");
-  registry.op("ResourceGatherNd").input("resource: resource").input("indices: Tindices").output("output: dtype").attr("dtype: type")
-      .attr("Tindices: {int32, int64}").stateful().shape(resource_gather_nd_shape).cpu<ResourceGatherNd>()
-      .gradient(resource_gather_nd_gradient).doc("Elements or slices of a variable that index vectors name.");
+  registry.op("ResourceGather")
+      .input("resource: resource")
+      .input("indices: Tindices")
+      .output("output: dtype")
+      .attr("batch_dims: int = 0")
+      .attr("validate_indices: bool = true")
+      .attr("dtype: type")
+      .attr("Tindices: {int32, int64}")
+      .stateful()
+      .shape(resource_gather_shape)
+      .cpu<ResourceGather>()
+      .gradient(resource_gather_gradient)
+      .doc("Rows of a variable.");
+  registry.op("ResourceGatherNd")
+      .input("resource: resource")
+      .input("indices: Tindices")
+      .output("output: dtype")
+      .attr("dtype: type")
+      .attr("Tindices: {int32, int64}")
+      .stateful()
+      .shape(resource_gather_nd_shape)
+      .cpu<ResourceGatherNd>()
+      .gradient(resource_gather_nd_gradient)
+      .doc("Elements or slices of a variable that index vectors name.");
 }
 
 }  // namespace millrace

@@ -48,7 +48,8 @@ absl::StatusOr<PartialTensorShape> variable_shape(ShapeContext& c, DataType dtyp
   if (c.handle(0).empty()) return PartialTensorShape();
   const HandleType& h = c.handle(0)[0];
   if (h.dtype != DataType::kInvalid && h.dtype != dtype) {
-    return invalid_argument("Trying to read variable with wrong dtype. Expected ", dtype_name(h.dtype), " got ", dtype_name(dtype));
+    return invalid_argument("Trying to read variable with wrong dtype. Expected ", dtype_name(h.dtype), " got ",
+                            dtype_name(dtype));
   }
   return h.shape;
 }
@@ -79,7 +80,8 @@ class ReadVariableOp final : public Kernel {
       return missing(h, "it has no value");
     }
     if (value.dtype() != dtype_) {
-      return invalid_argument("Trying to read variable with wrong dtype. Expected ", dtype_name(dtype_), " got ", dtype_name(value.dtype()));
+      return invalid_argument("Trying to read variable with wrong dtype. Expected ", dtype_name(dtype_), " got ",
+                              dtype_name(value.dtype()));
     }
     return ctx.set_output(0, std::move(value));
   }
@@ -87,9 +89,11 @@ class ReadVariableOp final : public Kernel {
 
  private:
   static absl::Status missing(const ResourceHandle& h, absl::string_view why) {
-    return failed_precondition("Could not find variable ", h.name,
-                               ". This could mean that the variable has been deleted. In TF1, it can also mean the variable is "
-                               "uninitialized. Debug info: container=", h.container, ", status error message=", to_std(why));
+    return failed_precondition(
+        "Could not find variable ", h.name,
+        ". This could mean that the variable has been deleted. In TF1, it can also mean the variable is "
+        "uninitialized. Debug info: container=",
+        h.container, ", status error message=", to_std(why));
   }
   VariableInput input_;
   DataType dtype_ = DataType::kInvalid;
@@ -125,7 +129,8 @@ template <class T> class VariableShape final : public Kernel {
     MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape({value.rank()}));
     MR_ASSIGN_OR_RETURN(const std::span<T> out, ctx.output<T>(0, shape));
     for (int i = 0; i < value.rank(); ++i) {
-      if (value.dim(i) > std::numeric_limits<T>::max()) return invalid_argument("VariableShape: dimension ", value.dim(i), " does not fit");
+      if (value.dim(i) > std::numeric_limits<T>::max())
+        return invalid_argument("VariableShape: dimension ", value.dim(i), " does not fit");
       out[static_cast<size_t>(i)] = static_cast<T>(value.dim(i));
     }
     return absl::OkStatus();
@@ -153,17 +158,21 @@ class AssignVariableOp final : public Kernel {
     MR_ASSIGN_OR_RETURN(const std::shared_ptr<VariableResource> variable,
                         ctx.resources().lookup_or_create<VariableResource>(
                             handle.container, handle.name, [&]() -> absl::StatusOr<std::shared_ptr<VariableResource>> {
-                              return std::make_shared<VariableResource>(dtype_, handle.shapes.empty() ? PartialTensorShape() : handle.shapes[0]);
+                              return std::make_shared<VariableResource>(
+                                  dtype_, handle.shapes.empty() ? PartialTensorShape() : handle.shapes[0]);
                             }));
     if (variable->dtype() != dtype_) {
-      return invalid_argument("Trying to assign variable with wrong dtype. Expected ", dtype_name(variable->dtype()), " got ", dtype_name(dtype_));
+      return invalid_argument("Trying to assign variable with wrong dtype. Expected ", dtype_name(variable->dtype()),
+                              " got ", dtype_name(dtype_));
     }
     const Tensor& value = ctx.input(1);
-    if (value.dtype() != dtype_) return invalid_argument("AssignVariableOp: value has type ", dtype_name(value.dtype()));
+    if (value.dtype() != dtype_)
+      return invalid_argument("AssignVariableOp: value has type ", dtype_name(value.dtype()));
     if (validate_shape_) {
       const Tensor now = variable->value_or_empty();
       if (now.has_value() && !(now.shape() == value.shape())) {
-        return invalid_argument("Trying to assign to variable with tensor with wrong shape. Expected ", now.shape(), " got ", value.shape());
+        return invalid_argument("Trying to assign to variable with tensor with wrong shape. Expected ", now.shape(),
+                                " got ", value.shape());
       }
     }
     variable->set(value);  // shares the buffer: the next update copies if someone else still holds it
@@ -183,8 +192,8 @@ template <class T, class Update> class UpdateVariable final : public Kernel {
     return variable->update(ctx.node().name, [&](Tensor& t) -> absl::Status {
       if (t.dtype() != dtype_of<T>) return invalid_argument("the variable holds ", dtype_name(t.dtype()));
       if (!(t.shape() == ctx.shape(1))) {
-        return invalid_argument("Cannot update variable with shape ", t.shape(), " using a Tensor with shape ", ctx.shape(1),
-                                ", shapes must be equal.");
+        return invalid_argument("Cannot update variable with shape ", t.shape(), " using a Tensor with shape ",
+                                ctx.shape(1), ", shapes must be equal.");
       }
       update_elements<T, Update>(t.unchecked_mutable<T>(), value);
       return absl::OkStatus();
@@ -216,29 +225,90 @@ class DestroyResourceOp final : public Kernel {
 }  // namespace
 
 void register_resource_variable(Registry& registry) {
-  registry.op("VarHandleOp").output("resource: resource").attr("container: string = ''").attr("shared_name: string = ''")
-      .attr("debug_name: string = ''").attr("dtype: type").attr("shape: shape").attr("allowed_devices: list(string) = []").stateful()
-      .shape(handle_shape).cpu<VarHandleOp>().not_differentiable()
+  registry.op("VarHandleOp")
+      .output("resource: resource")
+      .attr("container: string = ''")
+      .attr("shared_name: string = ''")
+      .attr("debug_name: string = ''")
+      .attr("dtype: type")
+      .attr("shape: shape")
+      .attr("allowed_devices: list(string) = []")
+      .stateful()
+      .shape(handle_shape)
+      .cpu<VarHandleOp>()
+      .not_differentiable()
       .doc("A handle to the variable of this name, which exists once it is assigned to.");
-  registry.op("ReadVariableOp").input("resource: resource").output("value: dtype").attr("dtype: type").stateful()
-      .shape(read_shape).cpu<ReadVariableOp>().gradient(read_gradient).doc("The variable's value.");
-  registry.op("AssignVariableOp").input("resource: resource").input("value: dtype").attr("dtype: type")
-      .attr("validate_shape: bool = false").stateful().shape(assign_shape).cpu<AssignVariableOp>().not_differentiable()
+  registry.op("ReadVariableOp")
+      .input("resource: resource")
+      .output("value: dtype")
+      .attr("dtype: type")
+      .stateful()
+      .shape(read_shape)
+      .cpu<ReadVariableOp>()
+      .gradient(read_gradient)
+      .doc("The variable's value.");
+  registry.op("AssignVariableOp")
+      .input("resource: resource")
+      .input("value: dtype")
+      .attr("dtype: type")
+      .attr("validate_shape: bool = false")
+      .stateful()
+      .shape(assign_shape)
+      .cpu<AssignVariableOp>()
+      .not_differentiable()
       .doc("Gives the variable a new value; makes the variable if need be.");
-  registry.op("AssignAddVariableOp").input("resource: resource").input("value: dtype").attr("dtype: type").stateful()
-      .shape(assign_shape).cpu_for<AssignAddVariable>(NumberTypes(), "dtype").not_differentiable().doc("Adds value to the variable.");
-  registry.op("AssignSubVariableOp").input("resource: resource").input("value: dtype").attr("dtype: type").stateful()
-      .shape(assign_shape).cpu_for<AssignSubVariable>(NumberTypes(), "dtype").not_differentiable()
+  registry.op("AssignAddVariableOp")
+      .input("resource: resource")
+      .input("value: dtype")
+      .attr("dtype: type")
+      .stateful()
+      .shape(assign_shape)
+      .cpu_for<AssignAddVariable>(NumberTypes(), "dtype")
+      .not_differentiable()
+      .doc("Adds value to the variable.");
+  registry.op("AssignSubVariableOp")
+      .input("resource: resource")
+      .input("value: dtype")
+      .attr("dtype: type")
+      .stateful()
+      .shape(assign_shape)
+      .cpu_for<AssignSubVariable>(NumberTypes(), "dtype")
+      .not_differentiable()
       .doc("Subtracts value from the variable.");
-  registry.op("VarIsInitializedOp").input("resource: resource").output("is_initialized: bool").stateful()
-      .shape(scalar_shape).cpu<VarIsInitializedOp>().not_differentiable().doc("Whether the variable exists and has a value.");
-  registry.op("VariableShape").input("input: resource").output("output: out_type").attr("out_type: {int32, int64} = DT_INT32").stateful()
-      .shape(shape_of_variable_shape).cpu<VariableShape, int32_t, int64_t>("out_type").not_differentiable()
+  registry.op("VarIsInitializedOp")
+      .input("resource: resource")
+      .output("is_initialized: bool")
+      .stateful()
+      .shape(scalar_shape)
+      .cpu<VarIsInitializedOp>()
+      .not_differentiable()
+      .doc("Whether the variable exists and has a value.");
+  registry.op("VariableShape")
+      .input("input: resource")
+      .output("output: out_type")
+      .attr("out_type: {int32, int64} = DT_INT32")
+      .stateful()
+      .shape(shape_of_variable_shape)
+      .cpu<VariableShape, int32_t, int64_t>("out_type")
+      .not_differentiable()
       .doc("The shape of the variable's value.");
-  registry.op("DestroyResourceOp").input("resource: resource").attr("ignore_lookup_error: bool = true").stateful()
-      .shape(no_outputs).cpu<DestroyResourceOp>().not_differentiable().doc("Deletes the resource that the handle names.");
-  registry.op("ResourceCountUpTo").input("resource: resource").output("output: T").attr("limit: int").attr("T: {int32, int64}").stateful()
-      .shape(scalar_shape).cpu<CountUpTo, int32_t, int64_t>().not_differentiable()
+  registry.op("DestroyResourceOp")
+      .input("resource: resource")
+      .attr("ignore_lookup_error: bool = true")
+      .stateful()
+      .shape(no_outputs)
+      .cpu<DestroyResourceOp>()
+      .not_differentiable()
+      .doc("Deletes the resource that the handle names.");
+  registry.op("ResourceCountUpTo")
+      .input("resource: resource")
+      .output("output: T")
+      .attr("limit: int")
+      .attr("T: {int32, int64}")
+      .stateful()
+      .shape(scalar_shape)
+      .cpu<CountUpTo, int32_t, int64_t>()
+      .not_differentiable()
       .doc("The variable's value before it is incremented; OutOfRange once that is the limit.");
 }
 

@@ -11,43 +11,26 @@ namespace millrace {
 namespace {
 
 struct Ceil {
-  template <class T>
-  T operator()(T x) const {
-    return std::ceil(x);
-  }
+  template <class T> T operator()(T x) const { return std::ceil(x); }
 };
 struct Floor {
-  template <class T>
-  T operator()(T x) const {
-    return std::floor(x);
-  }
+  template <class T> T operator()(T x) const { return std::floor(x); }
 };
 struct RoundToEven {
-  template <class T>
-  T operator()(T x) const {
+  template <class T> T operator()(T x) const {
     if constexpr (std::is_integral_v<T>)
       return 0;  // as TensorFlow 2.21 answers, graphs must agree; tf.round never makes this op for integers
-    else
-      return std::nearbyint(x);  // the default rounding mode: halves to even
+    else return std::nearbyint(x);  // the default rounding mode: halves to even
   }
 };
 struct IsNan {
-  template <class T>
-  bool operator()(T x) const {
-    return std::isnan(x);
-  }
+  template <class T> bool operator()(T x) const { return std::isnan(x); }
 };
 struct IsInf {
-  template <class T>
-  bool operator()(T x) const {
-    return std::isinf(x);
-  }
+  template <class T> bool operator()(T x) const { return std::isinf(x); }
 };
 struct IsFinite {
-  template <class T>
-  bool operator()(T x) const {
-    return std::isfinite(x);
-  }
+  template <class T> bool operator()(T x) const { return std::isfinite(x); }
 };
 
 absl::Status no_gradient(GradientContext&) { return absl::OkStatus(); }
@@ -60,8 +43,7 @@ void rounding(Registry& r, std::string_view name, std::string_view attr, std::st
   b.input("x: T").output("y: T").attr(attr).shape(unchanged_shape).gradient(no_gradient).doc(doc);
   unary_kernels<Op>(b, types);
 }
-template <class Op>
-void question(Registry& r, std::string_view name, std::string_view doc) {
+template <class Op> void question(Registry& r, std::string_view name, std::string_view doc) {
   OpBuilder b = r.op(name);
   b.input("x: T").output("y: bool").attr(kFloats).shape(unchanged_shape).doc(doc);
   unary_kernels<Op>(b, FloatTypes{});

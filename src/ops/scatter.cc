@@ -1,5 +1,5 @@
-// Updates of variables of both kinds: Scatter* of rows, ScatterNd* of elements or slices named by index vectors. The ops that
-// update tensors stand in scatter_nd.cc.
+// Updates of variables of both kinds: Scatter* of rows, ScatterNd* of elements or slices named by index vectors. The
+// ops that update tensors stand in scatter_nd.cc.
 
 #include <algorithm>
 #include <string>
@@ -21,31 +21,38 @@ enum class Combine { kUpdate, kAdd, kSub, kMul, kDiv, kMin, kMax };
 
 struct MulUpdate {
   template <class T> static T apply(T a, T b) {
-    if constexpr (std::is_integral_v<T>)
-      return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+    if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
     else
-      return static_cast<T>(static_cast<typename UpdateType<T>::type>(a) * static_cast<typename UpdateType<T>::type>(b));
+      return static_cast<T>(static_cast<typename UpdateType<T>::type>(a) *
+                            static_cast<typename UpdateType<T>::type>(b));
   }
 };
 struct DivUpdate {
   template <class T> static T apply(T a, T b) {
     if constexpr (std::is_integral_v<T>) {
-      if (std::is_signed_v<T> && b == static_cast<T>(-1)) return static_cast<T>(-static_cast<uint64_t>(a));  // the least number has no negative
-      return b == 0 ? T(0) : static_cast<T>(a / b);  // zero divisors are refused before
+      if (std::is_signed_v<T> && b == static_cast<T>(-1))
+        return static_cast<T>(-static_cast<uint64_t>(a));  // the least number has no negative
+      return b == 0 ? T(0) : static_cast<T>(a / b);        // zero divisors are refused before
     } else {
-      return static_cast<T>(static_cast<typename UpdateType<T>::type>(a) / static_cast<typename UpdateType<T>::type>(b));
+      return static_cast<T>(static_cast<typename UpdateType<T>::type>(a) /
+                            static_cast<typename UpdateType<T>::type>(b));
     }
   }
 };
 struct MinUpdate {
-  template <class T> static T apply(T a, T b) { return static_cast<typename UpdateType<T>::type>(b) < static_cast<typename UpdateType<T>::type>(a) ? b : a; }
+  template <class T> static T apply(T a, T b) {
+    return static_cast<typename UpdateType<T>::type>(b) < static_cast<typename UpdateType<T>::type>(a) ? b : a;
+  }
 };
 struct MaxUpdate {
-  template <class T> static T apply(T a, T b) { return static_cast<typename UpdateType<T>::type>(a) < static_cast<typename UpdateType<T>::type>(b) ? b : a; }
+  template <class T> static T apply(T a, T b) {
+    return static_cast<typename UpdateType<T>::type>(a) < static_cast<typename UpdateType<T>::type>(b) ? b : a;
+  }
 };
 
 // n elements of `update` into `target`; a single element for all of them where `one_for_all`.
-using Run = void (*)(void* target, int64_t target_at, const void* update, int64_t update_at, int64_t n, bool one_for_all);
+using Run = void (*)(void* target, int64_t target_at, const void* update, int64_t update_at, int64_t n,
+                     bool one_for_all);
 
 template <class T, class F>
 void combine_run(void* target, int64_t target_at, const void* update, int64_t update_at, int64_t n, bool one_for_all) {
@@ -58,13 +65,12 @@ void combine_run(void* target, int64_t target_at, const void* update, int64_t up
   }
 }
 template <class S>
-void copy_elements(void* target, int64_t target_at, const void* update, int64_t update_at, int64_t n, bool one_for_all) {
+void copy_elements(void* target, int64_t target_at, const void* update, int64_t update_at, int64_t n,
+                   bool one_for_all) {
   S* t = static_cast<S*>(target) + target_at;
   const S* u = static_cast<const S*>(update) + update_at;
-  if (one_for_all)
-    std::fill_n(t, n, *u);
-  else
-    copy_run(u, t, n);
+  if (one_for_all) std::fill_n(t, n, *u);
+  else copy_run(u, t, n);
 }
 template <class T> Run arithmetic_of(Combine c) {
   switch (c) {
@@ -101,7 +107,8 @@ absl::StatusOr<Run> run_of(Combine c, DataType dtype) {
   } else {
     run = arithmetic_of(c, dtype, NumberTypes());
   }
-  if (run == nullptr) return invalid_argument("No OpKernel was registered to support this scatter of ", dtype_name(dtype));
+  if (run == nullptr)
+    return invalid_argument("No OpKernel was registered to support this scatter of ", dtype_name(dtype));
   return run;
 }
 
@@ -153,8 +160,9 @@ absl::Status scatter_shape(ShapeContext& c) {
     MR_ASSIGN_OR_RETURN(const PartialTensorShape row, make_partial_shape(var.dims().subspan(1)));
     MR_ASSIGN_OR_RETURN(const PartialTensorShape wanted, concatenate(indices, row));
     if (!wanted.is_compatible_with(updates)) {
-      return invalid_argument("Must have updates.shape = indices.shape + params.shape[1:] or updates.shape = [], got updates.shape ", updates,
-                              ", indices.shape ", indices, ", params.shape ", var);
+      return invalid_argument(
+          "Must have updates.shape = indices.shape + params.shape[1:] or updates.shape = [], got updates.shape ",
+          updates, ", indices.shape ", indices, ", params.shape ", var);
     }
   }
   return c.num_outputs() > 0 ? c.set_output(0, var) : absl::OkStatus();
@@ -174,14 +182,16 @@ template <Combine kCombine> class Scatter final : public Kernel {
  private:
   static absl::Status scatter(KernelContext& ctx, Tensor& t, const std::vector<int64_t>& rows, const Tensor& updates) {
     const TensorShape &var = t.shape(), &indices = ctx.shape(1);
-    if (t.dtype() != updates.dtype()) return invalid_argument("updates are ", dtype_name(updates.dtype()), ", the variable ", dtype_name(t.dtype()));
+    if (t.dtype() != updates.dtype())
+      return invalid_argument("updates are ", dtype_name(updates.dtype()), ", the variable ", dtype_name(t.dtype()));
     if (var.rank() < 1) return invalid_argument("params must be at least 1-D, got shape ", var);
     const bool one_for_all = updates.rank() == 0;
     if (!one_for_all) {
       MR_ASSIGN_OR_RETURN(const TensorShape wanted, concatenate(indices, subshape(var, 1, var.rank())));
       if (!(wanted == updates.shape())) {
-        return invalid_argument("Must have updates.shape = indices.shape + params.shape[1:] or updates.shape = [], got updates.shape ",
-                                updates.shape(), ", indices.shape ", indices, ", params.shape ", var);
+        return invalid_argument(
+            "Must have updates.shape = indices.shape + params.shape[1:] or updates.shape = [], got updates.shape ",
+            updates.shape(), ", indices.shape ", indices, ", params.shape ", var);
       }
     }
     for (size_t i = 0; i < rows.size(); ++i) {
@@ -193,7 +203,8 @@ template <Combine kCombine> class Scatter final : public Kernel {
     if (rows.empty() || t.num_elements() == 0) return absl::OkStatus();
     const int64_t row = t.num_elements() / var.dim(0);
     for (size_t i = 0; i < rows.size(); ++i) {
-      run(t.raw_mutable_data(), rows[i] * row, updates.raw_data(), one_for_all ? 0 : static_cast<int64_t>(i) * row, row, one_for_all);
+      run(t.raw_mutable_data(), rows[i] * row, updates.raw_data(), one_for_all ? 0 : static_cast<int64_t>(i) * row, row,
+          one_for_all);
     }
     return absl::OkStatus();
   }
@@ -203,8 +214,10 @@ template <Combine kCombine> class Scatter final : public Kernel {
 // --- Index vectors
 
 // Checks indices [outer..., depth] and updates [outer..., slice...] against the shape they go into.
-absl::Status check_nd(const PartialTensorShape& params, const PartialTensorShape& indices, const PartialTensorShape& updates) {
-  if (indices.has_rank() && indices.rank() < 1) return invalid_argument("Indices shape must have rank at least one. Found: ", indices);
+absl::Status check_nd(const PartialTensorShape& params, const PartialTensorShape& indices,
+                      const PartialTensorShape& updates) {
+  if (indices.has_rank() && indices.rank() < 1)
+    return invalid_argument("Indices shape must have rank at least one. Found: ", indices);
   if (updates.has_rank() && updates.rank() < 1 && indices.has_rank() && indices.rank() > 1) {
     return invalid_argument("Updates shape must have rank at least one. Found: ", updates);
   }
@@ -212,15 +225,18 @@ absl::Status check_nd(const PartialTensorShape& params, const PartialTensorShape
   const int outer = indices.rank() - 1;
   const int64_t depth = indices.dim(outer);
   const auto part_error = [&](int from, int to, const char* what, const PartialTensorShape& whole, int ufrom, int uto) {
-    return invalid_argument("Dimensions [", from, ",", to, ") of ", what, "[shape=", whole, "] must match dimensions [", ufrom, ",", uto,
-                            ") of updates[shape=", updates, "]");
+    return invalid_argument("Dimensions [", from, ",", to, ") of ", what, "[shape=", whole, "] must match dimensions [",
+                            ufrom, ",", uto, ") of updates[shape=", updates, "]");
   };
   if (updates.rank() < outer) return part_error(0, outer, "indices", indices, 0, outer);
   for (int d = 0; d < outer; ++d) {
-    if (indices.dim(d) >= 0 && updates.dim(d) >= 0 && indices.dim(d) != updates.dim(d)) return part_error(0, outer, "indices", indices, 0, outer);
+    if (indices.dim(d) >= 0 && updates.dim(d) >= 0 && indices.dim(d) != updates.dim(d))
+      return part_error(0, outer, "indices", indices, 0, outer);
   }
   if (!params.has_rank() || depth < 0) return absl::OkStatus();
-  const auto fail = [&] { return part_error(static_cast<int>(depth), params.rank(), "input", params, outer, updates.rank()); };
+  const auto fail = [&] {
+    return part_error(static_cast<int>(depth), params.rank(), "input", params, outer, updates.rank());
+  };
   if (depth > params.rank() || updates.rank() - outer != params.rank() - depth) return fail();
   for (int d = 0; d < params.rank() - static_cast<int>(depth); ++d) {
     const int64_t a = params.dim(static_cast<int>(depth) + d), b = updates.dim(outer + d);
@@ -236,9 +252,11 @@ absl::StatusOr<bool> ignores_bad_indices(KernelInit& init) {
   return invalid_argument("Invalid bad_indices_policy: ", policy);
 }
 
-absl::Status scatter_nd(Combine combine, KernelContext& ctx, Tensor& target, int indices_input, const Tensor& updates, bool ignore_bad) {
+absl::Status scatter_nd(Combine combine, KernelContext& ctx, Tensor& target, int indices_input, const Tensor& updates,
+                        bool ignore_bad) {
   const TensorShape &params = target.shape(), &shape = ctx.shape(indices_input);
-  if (target.dtype() != updates.dtype()) return invalid_argument("updates are ", dtype_name(updates.dtype()), ", not ", dtype_name(target.dtype()));
+  if (target.dtype() != updates.dtype())
+    return invalid_argument("updates are ", dtype_name(updates.dtype()), ", not ", dtype_name(target.dtype()));
   MR_RETURN_IF_ERROR(check_nd(params, shape, updates.shape()));
   MR_RETURN_IF_ERROR(check_divisors(combine, updates));
   MR_ASSIGN_OR_RETURN(const Run run, run_of(combine, target.dtype()));
@@ -265,12 +283,14 @@ absl::Status scatter_nd(Combine combine, KernelContext& ctx, Tensor& target, int
       std::string text;
       for (int64_t d = 0; d < depth; ++d) str_append(&text, d == 0 ? "" : ",", components[d]);
       const TensorShape outer = subshape(shape, 0, shape.rank() - 1);
-      return invalid_argument(flat_position(outer, static_cast<size_t>(i)), " = [", text, "] does not index into shape ", params);
+      return invalid_argument(flat_position(outer, static_cast<size_t>(i)), " = [", text,
+                              "] does not index into shape ", params);
     }
   }
   for (int64_t i = 0; i < count; ++i) {
     if (positions[static_cast<size_t>(i)] < 0) continue;
-    run(target.raw_mutable_data(), positions[static_cast<size_t>(i)] * slice, updates.raw_data(), i * slice, slice, false);
+    run(target.raw_mutable_data(), positions[static_cast<size_t>(i)] * slice, updates.raw_data(), i * slice, slice,
+        false);
   }
   return absl::OkStatus();
 }
@@ -289,9 +309,8 @@ template <Combine kCombine> class ScatterNdVariable final : public Kernel {
   }
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const std::shared_ptr<VariableResource> variable, input_.find(ctx, 0));
-    MR_RETURN_IF_ERROR(variable->update(ctx.node().name, [&](Tensor& t) {
-      return scatter_nd(kCombine, ctx, t, 1, ctx.input(2), ignore_bad_);
-    }));
+    MR_RETURN_IF_ERROR(variable->update(
+        ctx.node().name, [&](Tensor& t) { return scatter_nd(kCombine, ctx, t, 1, ctx.input(2), ignore_bad_); }));
     return ctx.num_outputs() > 0 ? ctx.forward_ref(0, 0) : absl::OkStatus();
   }
 
@@ -303,34 +322,70 @@ template <Combine kCombine> class ScatterNdVariable final : public Kernel {
 // --- Registration
 
 constexpr const char kNumber[] =
-    ": {float, double, int32, uint8, int16, int8, complex64, int64, qint8, quint8, qint32, bfloat16, qint16, quint16, uint16, "
+    ": {float, double, int32, uint8, int16, int8, complex64, int64, qint8, quint8, qint32, bfloat16, qint16, quint16, "
+    "uint16, "
     "complex128, half, uint32, uint64}";
 
-template <Combine kCombine>
-void register_rows(Registry& registry, const char* name, const char* does) {
+template <Combine kCombine> void register_rows(Registry& registry, const char* name, const char* does) {
   constexpr bool kUpdate = kCombine == Combine::kUpdate;
   constexpr bool kExtreme = kCombine == Combine::kMin || kCombine == Combine::kMax;
   const std::string number(kNumber);
-  registry.op(std::string("Scatter") + name).input("ref: Ref(T)").input("indices: Tindices").input("updates: T").output("output_ref: Ref(T)")
-      .attr(kUpdate ? "T: type" : kExtreme ? "T: {half, bfloat16, float, double, int32, int64}" : "T" + number)
-      .attr("Tindices: {int32, int64}").attr(kUpdate ? "use_locking: bool = true" : "use_locking: bool = false")
-      .shape(scatter_shape).template cpu<Scatter<kCombine>>().not_differentiable().doc(std::string(does) + " rows of the variable.");
-  registry.op(std::string("ResourceScatter") + name).input("resource: resource").input("indices: Tindices").input("updates: dtype")
-      .attr(kUpdate ? "dtype: type" : "dtype" + number).attr("Tindices: {int32, int64}").stateful()
-      .shape(scatter_shape).template cpu<Scatter<kCombine>>().not_differentiable().doc(std::string(does) + " rows of the variable.");
+  registry.op(std::string("Scatter") + name)
+      .input("ref: Ref(T)")
+      .input("indices: Tindices")
+      .input("updates: T")
+      .output("output_ref: Ref(T)")
+      .attr(kUpdate    ? "T: type"
+            : kExtreme ? "T: {half, bfloat16, float, double, int32, int64}"
+                       : "T" + number)
+      .attr("Tindices: {int32, int64}")
+      .attr(kUpdate ? "use_locking: bool = true" : "use_locking: bool = false")
+      .shape(scatter_shape)
+      .template cpu<Scatter<kCombine>>()
+      .not_differentiable()
+      .doc(std::string(does) + " rows of the variable.");
+  registry.op(std::string("ResourceScatter") + name)
+      .input("resource: resource")
+      .input("indices: Tindices")
+      .input("updates: dtype")
+      .attr(kUpdate ? "dtype: type" : "dtype" + number)
+      .attr("Tindices: {int32, int64}")
+      .stateful()
+      .shape(scatter_shape)
+      .template cpu<Scatter<kCombine>>()
+      .not_differentiable()
+      .doc(std::string(does) + " rows of the variable.");
 }
 
-template <Combine kCombine>
-void register_nd(Registry& registry, const char* name, const char* does) {
+template <Combine kCombine> void register_nd(Registry& registry, const char* name, const char* does) {
   constexpr bool kUpdate = kCombine == Combine::kUpdate;
   const std::string doc = std::string(does) + " the elements or slices that index vectors name.";
-  registry.op(std::string("ScatterNd") + name).input("ref: Ref(T)").input("indices: Tindices").input("updates: T").output("output_ref: Ref(T)")
-      .attr(kUpdate ? std::string("T: type") : "T" + std::string(kNumber)).attr("Tindices: {int32, int64}")
-      .attr(kUpdate ? "use_locking: bool = true" : "use_locking: bool = false").attr("bad_indices_policy: string = ''")
-      .shape(scatter_nd_variable_shape).template cpu<ScatterNdVariable<kCombine>>().not_differentiable().doc(doc);
-  registry.op(std::string("ResourceScatterNd") + name).input("ref: resource").input("indices: Tindices").input("updates: T")
-      .attr("T: type").attr("Tindices: {int32, int64}").attr("use_locking: bool = true").attr("bad_indices_policy: string = ''").stateful()
-      .shape(scatter_nd_variable_shape).template cpu<ScatterNdVariable<kCombine>>().not_differentiable().doc(doc);
+  registry.op(std::string("ScatterNd") + name)
+      .input("ref: Ref(T)")
+      .input("indices: Tindices")
+      .input("updates: T")
+      .output("output_ref: Ref(T)")
+      .attr(kUpdate ? std::string("T: type") : "T" + std::string(kNumber))
+      .attr("Tindices: {int32, int64}")
+      .attr(kUpdate ? "use_locking: bool = true" : "use_locking: bool = false")
+      .attr("bad_indices_policy: string = ''")
+      .shape(scatter_nd_variable_shape)
+      .template cpu<ScatterNdVariable<kCombine>>()
+      .not_differentiable()
+      .doc(doc);
+  registry.op(std::string("ResourceScatterNd") + name)
+      .input("ref: resource")
+      .input("indices: Tindices")
+      .input("updates: T")
+      .attr("T: type")
+      .attr("Tindices: {int32, int64}")
+      .attr("use_locking: bool = true")
+      .attr("bad_indices_policy: string = ''")
+      .stateful()
+      .shape(scatter_nd_variable_shape)
+      .template cpu<ScatterNdVariable<kCombine>>()
+      .not_differentiable()
+      .doc(doc);
 }
 
 }  // namespace

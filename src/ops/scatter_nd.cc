@@ -15,14 +15,16 @@ namespace millrace {
 namespace {
 
 // indices: [rows..., depth], updates: [rows..., shape[depth:]...].
-absl::Status check_shapes(const PartialTensorShape& indices, const PartialTensorShape& updates, const PartialTensorShape& shape) {
+absl::Status check_shapes(const PartialTensorShape& indices, const PartialTensorShape& updates,
+                          const PartialTensorShape& shape) {
   if (!indices.has_rank() || !updates.has_rank() || !shape.has_rank()) return absl::OkStatus();
   if (indices.rank() < 1) return invalid_argument("indices must be at least a vector, got shape ", indices);
   const int rows = indices.rank() - 1;
   const int64_t depth = indices.dim(rows);
   if (depth < 0) return absl::OkStatus();
   if (depth > shape.rank()) {
-    return invalid_argument("The inner ", depth, " dimensions of input.shape=", shape, " cannot be indexed by indices.shape=", indices, ": its last dimension must be <= rank");
+    return invalid_argument("The inner ", depth, " dimensions of input.shape=", shape,
+                            " cannot be indexed by indices.shape=", indices, ": its last dimension must be <= rank");
   }
   bool fits = updates.rank() == rows + shape.rank() - depth;
   for (int d = 0; fits && d < updates.rank(); ++d) {
@@ -30,7 +32,8 @@ absl::Status check_shapes(const PartialTensorShape& indices, const PartialTensor
     fits = wanted < 0 || updates.dim(d) < 0 || wanted == updates.dim(d);
   }
   if (fits) return absl::OkStatus();
-  return invalid_argument("Dimensions [0,", rows, ") of indices[shape=", indices, "] must match dimensions [0,", rows, ") of updates[shape=", updates,
+  return invalid_argument("Dimensions [0,", rows, ") of indices[shape=", indices, "] must match dimensions [0,", rows,
+                          ") of updates[shape=", updates,
                           "], and the inner dimensions of updates those of input[shape=", shape, "]");
 }
 
@@ -48,7 +51,8 @@ absl::Status scatter_nd_shape(ShapeContext& c) {
 
 absl::Status tensor_scatter_shape(ShapeContext& c) {
   if (c.input(0).rank() == 0) return c.set_output(0, invalid_argument("Shape must be at least rank 1 but is rank 0"));
-  if (absl::Status status = check_shapes(c.input(1), c.input(2), c.input(0)); !status.ok()) return c.set_output(0, status);
+  if (absl::Status status = check_shapes(c.input(1), c.input(2), c.input(0)); !status.ok())
+    return c.set_output(0, status);
   return c.set_output(0, c.input(0));
 }
 
@@ -64,13 +68,15 @@ struct Append {
 
 absl::StatusOr<bool> ignores_bad_indices(KernelInit& init) {
   MR_ASSIGN_OR_RETURN(const std::string policy, init.attr<std::string>("bad_indices_policy"));
-  if (policy != "" && policy != "DEFAULT" && policy != "ERROR" && policy != "IGNORE") return invalid_argument("Unknown bad indices handling attribute: ", policy);
+  if (policy != "" && policy != "DEFAULT" && policy != "ERROR" && policy != "IGNORE")
+    return invalid_argument("Unknown bad indices handling attribute: ", policy);
   return policy == "IGNORE";
 }
 
 // Combines updates into `out` in order, so that the last of equal indices wins an assignment.
 template <class Op, class T, class I>
-absl::Status scatter(const TensorShape& index_shape, std::span<const I> indices, const T* updates, bool ignore_bad, Tensor& out) {
+absl::Status scatter(const TensorShape& index_shape, std::span<const I> indices, const T* updates, bool ignore_bad,
+                     Tensor& out) {
   const int rows_rank = index_shape.rank() - 1;
   const int64_t depth = index_shape.dim(rows_rank);
   const auto outer = out.shape().dims().first(static_cast<size_t>(depth));
@@ -84,8 +90,10 @@ absl::Status scatter(const TensorShape& index_shape, std::span<const I> indices,
     if (position < 0) {
       if (ignore_bad) continue;
       std::string components;
-      for (int64_t k = 0; k < depth; ++k) str_append(&components, k ? ", " : "", static_cast<int64_t>(indices[static_cast<size_t>(row * depth + k)]));
-      return invalid_argument("indices", position_text(subshape(index_shape, 0, rows_rank), row), " = [", components, "] does not index into shape ", out.shape());
+      for (int64_t k = 0; k < depth; ++k)
+        str_append(&components, k ? ", " : "", static_cast<int64_t>(indices[static_cast<size_t>(row * depth + k)]));
+      return invalid_argument("indices", position_text(subshape(index_shape, 0, rows_rank), row), " = [", components,
+                              "] does not index into shape ", out.shape());
     }
     T* to = dst + position * inner;
     const T* from = updates + row * inner;
@@ -117,8 +125,7 @@ template <class T> struct Sum { using Op = Add; };
 template <> struct Sum<bool> { using Op = Or; };
 template <> struct Sum<std::string> { using Op = Append; };
 
-template <class T>
-class ScatterNd final : public Kernel {
+template <class T> class ScatterNd final : public Kernel {
  public:
   absl::Status init(KernelInit& init) override {
     MR_ASSIGN_OR_RETURN(ignore_bad_, ignores_bad_indices(init));
@@ -127,7 +134,7 @@ class ScatterNd final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     if (ctx.input(2).rank() != 1) return invalid_argument("Shape must be a vector, got shape ", ctx.shape(2));
     MR_ASSIGN_OR_RETURN(const TensorShape shape, output_shape(ctx));
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     fill_zero(static_cast<T*>(out->raw_mutable_data()), out->num_elements());
     return scatter_any_index<typename Sum<T>::Op, T>(ctx, 0, 1, ignore_bad_, *out);
   }
@@ -142,8 +149,7 @@ class ScatterNd final : public Kernel {
 };
 
 // A tensor with updates combined in. Works in its input's buffer where nobody else holds it.
-template <class Op, class T>
-class TensorScatter : public Kernel {
+template <class Op, class T> class TensorScatter : public Kernel {
  public:
   absl::Status init(KernelInit& init) override {
     MR_ASSIGN_OR_RETURN(ignore_bad_, ignores_bad_indices(init));
@@ -151,7 +157,7 @@ class TensorScatter : public Kernel {
   }
   absl::Status compute(KernelContext& ctx) override {
     const Tensor* input = &ctx.input(0);
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.forward_or_allocate_output({0}, 0, input->shape()));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.forward_or_allocate_output({0}, 0, input->shape()));
     if (out->raw_data() != input->raw_data()) {
       copy_run(static_cast<const T*>(input->raw_data()), static_cast<T*>(out->raw_mutable_data()), out->num_elements());
     }
@@ -175,10 +181,12 @@ class TensorScatterUpdate final : public Kernel {
     return absl::OkStatus();
   }
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.forward_or_allocate_output({0}, 0, ctx.shape(0)));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.forward_or_allocate_output({0}, 0, ctx.shape(0)));
     return with_storage(out->dtype(), [&]<class S>(std::type_identity<S>) {
       const Tensor& input = ctx.input(0);
-      if (out->raw_data() != input.raw_data()) copy_run(static_cast<const S*>(input.raw_data()), static_cast<S*>(out->raw_mutable_data()), out->num_elements());
+      if (out->raw_data() != input.raw_data())
+        copy_run(static_cast<const S*>(input.raw_data()), static_cast<S*>(out->raw_mutable_data()),
+                 out->num_elements());
       return scatter_any_index<Assign, S>(ctx, 1, 2, ignore_bad_, *out);
     });
   }
@@ -246,7 +254,8 @@ absl::Status scatter_nd_non_aliasing_add_gradient(GradientContext& g) {
 OpBuilder tensor_scatter(Registry& registry, const char* name) {
   OpBuilder op = registry.op(name);
   op.input("tensor: T").input("indices: Tindices").input("updates: T").output("output: T").attr("T: type");
-  op.attr(std::string_view(name) == "TensorScatterUpdate" ? "Tindices: {int16, int32, int64, uint16}" : "Tindices: {int32, int64}");
+  op.attr(std::string_view(name) == "TensorScatterUpdate" ? "Tindices: {int16, int32, int64, uint16}"
+                                                          : "Tindices: {int32, int64}");
   op.attr("bad_indices_policy: string = ''").shape(tensor_scatter_shape);
   return op;
 }
@@ -254,23 +263,51 @@ OpBuilder tensor_scatter(Registry& registry, const char* name) {
 }  // namespace
 
 void register_scatter_nd(Registry& registry) {
-  registry.op("ScatterNd").input("indices: Tindices").input("updates: T").input("shape: Tindices").output("output: T").attr("T: type")
-      .attr("Tindices: {int16, int32, int64}").attr("bad_indices_policy: string = ''")
-      .shape(scatter_nd_shape).cpu_for<ScatterNd>(NumberTypes(), "T").cpu<ScatterNd, bool, std::string>().gradient(scatter_nd_gradient)
+  registry.op("ScatterNd")
+      .input("indices: Tindices")
+      .input("updates: T")
+      .input("shape: Tindices")
+      .output("output: T")
+      .attr("T: type")
+      .attr("Tindices: {int16, int32, int64}")
+      .attr("bad_indices_policy: string = ''")
+      .shape(scatter_nd_shape)
+      .cpu_for<ScatterNd>(NumberTypes(), "T")
+      .cpu<ScatterNd, bool, std::string>()
+      .gradient(scatter_nd_gradient)
       .doc("Zeros of the given shape with updates added at indices.");
-  tensor_scatter(registry, "TensorScatterUpdate").cpu<TensorScatterUpdate>().gradient(tensor_scatter_update_gradient)
+  tensor_scatter(registry, "TensorScatterUpdate")
+      .cpu<TensorScatterUpdate>()
+      .gradient(tensor_scatter_update_gradient)
       .doc("A tensor with elements replaced at indices.");
-  tensor_scatter(registry, "TensorScatterAdd").cpu_for<TensorScatterAdd>(NumberTypes(), "T").cpu<TensorScatterAdd, bool, std::string>()
-      .gradient(tensor_scatter_add_gradient).doc("A tensor with updates added at indices.");
-  tensor_scatter(registry, "TensorScatterSub").cpu_for<TensorScatterSub>(NumberTypes(), "T").gradient(tensor_scatter_sub_gradient)
+  tensor_scatter(registry, "TensorScatterAdd")
+      .cpu_for<TensorScatterAdd>(NumberTypes(), "T")
+      .cpu<TensorScatterAdd, bool, std::string>()
+      .gradient(tensor_scatter_add_gradient)
+      .doc("A tensor with updates added at indices.");
+  tensor_scatter(registry, "TensorScatterSub")
+      .cpu_for<TensorScatterSub>(NumberTypes(), "T")
+      .gradient(tensor_scatter_sub_gradient)
       .doc("A tensor with updates subtracted at indices.");
-  tensor_scatter(registry, "TensorScatterMin").cpu_for<TensorScatterMin>(RealTypes(), "T").gradient(tensor_scatter_extreme_gradient)
+  tensor_scatter(registry, "TensorScatterMin")
+      .cpu_for<TensorScatterMin>(RealTypes(), "T")
+      .gradient(tensor_scatter_extreme_gradient)
       .doc("A tensor with the smaller of its elements and the updates at indices.");
-  tensor_scatter(registry, "TensorScatterMax").cpu_for<TensorScatterMax>(RealTypes(), "T").gradient(tensor_scatter_extreme_gradient)
+  tensor_scatter(registry, "TensorScatterMax")
+      .cpu_for<TensorScatterMax>(RealTypes(), "T")
+      .gradient(tensor_scatter_extreme_gradient)
       .doc("A tensor with the larger of its elements and the updates at indices.");
-  registry.op("ScatterNdNonAliasingAdd").input("input: T").input("indices: Tindices").input("updates: T").output("output: T")
-      .attr("T: {numbertype, bool}").attr("Tindices: {int32, int64}").attr("bad_indices_policy: string = ''")
-      .shape(tensor_scatter_shape).cpu_for<TensorScatterAdd>(NumberTypes(), "T").cpu<TensorScatterAdd, bool>()
+  registry.op("ScatterNdNonAliasingAdd")
+      .input("input: T")
+      .input("indices: Tindices")
+      .input("updates: T")
+      .output("output: T")
+      .attr("T: {numbertype, bool}")
+      .attr("Tindices: {int32, int64}")
+      .attr("bad_indices_policy: string = ''")
+      .shape(tensor_scatter_shape)
+      .cpu_for<TensorScatterAdd>(NumberTypes(), "T")
+      .cpu<TensorScatterAdd, bool>()
       .gradient(scatter_nd_non_aliasing_add_gradient)
       .doc("A tensor with updates added at indices.");
 }

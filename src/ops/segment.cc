@@ -21,8 +21,7 @@ absl::StatusOr<std::vector<int64_t>> segment_ids(KernelContext& ctx, int i) {
   return std::vector<int64_t>(narrow.begin(), narrow.end());
 }
 
-template <class Op, class T>
-void combine_rows(const T* row, T* into, int64_t width) {
+template <class Op, class T> void combine_rows(const T* row, T* into, int64_t width) {
   for (int64_t i = 0; i < width; ++i) into[i] = Op::apply(into[i], row[i]);
 }
 
@@ -39,15 +38,15 @@ absl::Status segment_shape(ShapeContext& c) {
 
 enum class SegmentKind { kSum, kProd, kMin, kMax, kMean };
 
-template <SegmentKind kKind, class T>
-class SegmentReduction : public Kernel {
+template <SegmentKind kKind, class T> class SegmentReduction : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     const TensorShape shape = ctx.shape(0);
     if (shape.rank() < 1) return invalid_argument("input must be at least rank 1");
     if (ctx.input(1).rank() != 1) return invalid_argument("segment_ids should be a vector.");
     MR_ASSIGN_OR_RETURN(const std::vector<int64_t> ids, segment_ids(ctx, 1));
-    if (static_cast<int64_t>(ids.size()) != shape.dim(0)) return invalid_argument("segment_ids should be the same size as dimension 0 of input.");
+    if (static_cast<int64_t>(ids.size()) != shape.dim(0))
+      return invalid_argument("segment_ids should be the same size as dimension 0 of input.");
     MR_ASSIGN_OR_RETURN(const std::span<const T> data, ctx.flat<T>(0));
     int64_t segments = 0;
     for (size_t i = 0; i < ids.size(); ++i) {
@@ -64,7 +63,8 @@ class SegmentReduction : public Kernel {
       size_t end = i + 1;
       T* into = out.data() + ids[i] * width;
       copy_run(data.data() + static_cast<int64_t>(i) * width, into, width);
-      for (; end < ids.size() && ids[end] == ids[i]; ++end) combine_rows<Op, T>(data.data() + static_cast<int64_t>(end) * width, into, width);
+      for (; end < ids.size() && ids[end] == ids[i]; ++end)
+        combine_rows<Op, T>(data.data() + static_cast<int64_t>(end) * width, into, width);
       if constexpr (kKind == SegmentKind::kMean) divide(into, width, static_cast<int>(end - i));
       i = end;
     }
@@ -73,7 +73,8 @@ class SegmentReduction : public Kernel {
 
  private:
   using Op = std::conditional_t<kKind == SegmentKind::kProd, Multiply,
-                                std::conditional_t<kKind == SegmentKind::kMin, Minimum, std::conditional_t<kKind == SegmentKind::kMax, Maximum, Add>>>;
+                                std::conditional_t<kKind == SegmentKind::kMin, Minimum,
+                                                   std::conditional_t<kKind == SegmentKind::kMax, Maximum, Add>>>;
   static void divide(T* row, int64_t width, int count) {
     for (int64_t i = 0; i < width; ++i) {
       if constexpr (is_half<T>) {
@@ -99,18 +100,20 @@ absl::Status unsorted_segment_shape(ShapeContext& c) {
   const PartialTensorShape& ids = c.input(1);
   MR_RETURN_IF_ERROR(c.with_rank(2, 0).status());
   MR_ASSIGN_OR_RETURN(const std::optional<int64_t> segments, known_int(c, 2));
-  if (segments && *segments < 0) return c.set_output(0, invalid_argument("Input num_segments == ", *segments, " must not be negative."));
+  if (segments && *segments < 0)
+    return c.set_output(0, invalid_argument("Input num_segments == ", *segments, " must not be negative."));
   if (!data.has_rank() || !ids.has_rank()) return absl::OkStatus();
   bool starts = ids.rank() <= data.rank();
-  for (int d = 0; starts && d < ids.rank(); ++d) starts = ids.dim(d) < 0 || data.dim(d) < 0 || ids.dim(d) == data.dim(d);
-  if (!starts) return c.set_output(0, invalid_argument("data.shape = ", data, " does not start with segment_ids.shape = ", ids));
+  for (int d = 0; starts && d < ids.rank(); ++d)
+    starts = ids.dim(d) < 0 || data.dim(d) < 0 || ids.dim(d) == data.dim(d);
+  if (!starts)
+    return c.set_output(0, invalid_argument("data.shape = ", data, " does not start with segment_ids.shape = ", ids));
   std::vector<int64_t> dims = {segments.value_or(-1)};
   dims.insert(dims.end(), data.dims().begin() + ids.rank(), data.dims().end());
   return c.set_output(0, make_partial_shape(dims));
 }
 
-template <SegmentKind kKind, class T>
-class UnsortedSegmentReduction : public Kernel {
+template <SegmentKind kKind, class T> class UnsortedSegmentReduction : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     const TensorShape shape = ctx.shape(0);
@@ -135,7 +138,8 @@ class UnsortedSegmentReduction : public Kernel {
     for (size_t i = 0; i < ids.size(); ++i) {
       if (ids[i] < 0) continue;  // rows without a segment
       if (ids[i] >= segments) {
-        return invalid_argument("segment_ids", position_text(id_shape, static_cast<int64_t>(i)), " = ", ids[i], " is out of range [0, ", segments, ")");
+        return invalid_argument("segment_ids", position_text(id_shape, static_cast<int64_t>(i)), " = ", ids[i],
+                                " is out of range [0, ", segments, ")");
       }
       combine_rows<Op, T>(data.data() + static_cast<int64_t>(i) * width, out.data() + ids[i] * width, width);
     }
@@ -144,7 +148,8 @@ class UnsortedSegmentReduction : public Kernel {
 
  private:
   using Op = std::conditional_t<kKind == SegmentKind::kProd, Multiply,
-                                std::conditional_t<kKind == SegmentKind::kMin, Minimum, std::conditional_t<kKind == SegmentKind::kMax, Maximum, Add>>>;
+                                std::conditional_t<kKind == SegmentKind::kMin, Minimum,
+                                                   std::conditional_t<kKind == SegmentKind::kMax, Maximum, Add>>>;
   static T initial() {
     if constexpr (kKind == SegmentKind::kMin) return highest_number<T>();
     else if constexpr (kKind == SegmentKind::kMax) return lowest_number<T>();
@@ -165,7 +170,8 @@ Output gather(GradientContext& g, const Output& params, const Output& indices) {
 }
 
 // op(x, literal) as Python's operators write it: "Equal/y", "Equal".
-Output with_int_literal(GradientContext& g, std::string_view type, const Output& x, int value, std::string_view name, DataType dtype) {
+Output with_int_literal(GradientContext& g, std::string_view type, const Output& x, int value, std::string_view name,
+                        DataType dtype) {
   absl::StatusOr<Tensor> literal = make_tensor(dtype, TensorShape());
   if (!literal.ok()) {
     g.fail(literal.status());
@@ -189,7 +195,8 @@ Output with_int_literal(GradientContext& g, std::string_view type, const Output&
 Output ones_like(GradientContext& g, const Output& x, const Tensor& one) {
   const auto scope = g.name_scope("ones_like");
   const PartialTensorShape shape = g.shape(x);
-  const Output dims = shape.is_fully_defined() ? int_list(g, to_dims(shape), "Shape/shape_as_tensor") : g.op("Shape", {x}, {}, "Shape");
+  const Output dims =
+      shape.is_fully_defined() ? int_list(g, to_dims(shape), "Shape/shape_as_tensor") : g.op("Shape", {x}, {}, "Shape");
   const Output value = g.constant(one, "Const");
   return g.op("Fill", {dims, value}, {}, "/");
 }
@@ -272,7 +279,8 @@ absl::Status segment_prod_gradient(GradientContext& g) {
 struct Gathered {
   Output values, clipped, is_positive;
 };
-Gathered gather_drop_negatives(GradientContext& g, const Output& params, const Output& ids, Output clipped = {}, Output is_positive = {}) {
+Gathered gather_drop_negatives(GradientContext& g, const Output& params, const Output& ids, Output clipped = {},
+                               Output is_positive = {}) {
   if (!clipped) clipped = g.op("Maximum", {ids, zeros_like(g, ids)});
   const Output gathered = gather(g, params, clipped);
   if (!is_positive) {
@@ -318,7 +326,8 @@ absl::Status unsorted_segment_prod_gradient(GradientContext& g) {
   const Output x = g.x(0), ids = g.x(1), segments = g.x(2);
   Output dy = g.dy(0);
   const Output is_zero = with_int_literal(g, "Equal", x, 0, "Equal", g.dtype(x));
-  const Output zeros = g.op("UnsortedSegmentSum", {g.op("Cast", {is_zero}, {{"DstT", DataType::kInt32}}), ids, segments});
+  const Output zeros =
+      g.op("UnsortedSegmentSum", {g.op("Cast", {is_zero}, {{"DstT", DataType::kInt32}}), ids, segments});
   const Output many = with_int_literal(g, "Greater", zeros, 1, "Greater", DataType::kInt32);
   dy = g.op("SelectV2", {many, zeros_like(g, dy), dy});
   MR_ASSIGN_OR_RETURN(const Tensor one, one_of(g.dtype(x)));
@@ -337,7 +346,10 @@ absl::Status unsorted_segment_prod_gradient(GradientContext& g) {
 // The types that the definition lists as numbertype and realnumbertype.
 OpBuilder segment_op(Registry& registry, const char* name, bool real) {
   OpBuilder op = registry.op(name);
-  op.input("data: T").input("segment_ids: Tindices").output("output: T").attr(real ? "T: realnumbertype" : "T: numbertype");
+  op.input("data: T")
+      .input("segment_ids: Tindices")
+      .output("output: T")
+      .attr(real ? "T: realnumbertype" : "T: numbertype");
   op.attr("Tindices: {int32, int64}").shape(segment_shape);
   return op;
 }
@@ -345,7 +357,8 @@ OpBuilder unsorted_segment_op(Registry& registry, const char* name, bool real) {
   OpBuilder op = registry.op(name);
   op.input("data: T").input("segment_ids: Tindices").input("num_segments: Tnumsegments").output("output: T");
   op.attr(real ? "T: realnumbertype" : "T: numbertype");
-  op.attr(std::string_view(name) == "UnsortedSegmentSum" ? "Tindices: {int16, int32, int64}" : "Tindices: {int32, int64}");
+  op.attr(std::string_view(name) == "UnsortedSegmentSum" ? "Tindices: {int16, int32, int64}"
+                                                         : "Tindices: {int32, int64}");
   op.attr("Tnumsegments: {int32, int64} = DT_INT32").shape(unsorted_segment_shape);
   return op;
 }
@@ -353,23 +366,41 @@ OpBuilder unsorted_segment_op(Registry& registry, const char* name, bool real) {
 }  // namespace
 
 void register_segment(Registry& registry) {
-  segment_op(registry, "SegmentSum", false).cpu_for<SegmentSum>(NumberTypes()).gradient(segment_sum_gradient)
+  segment_op(registry, "SegmentSum", false)
+      .cpu_for<SegmentSum>(NumberTypes())
+      .gradient(segment_sum_gradient)
       .doc("Sums of rows with equal, increasing ids.");
-  segment_op(registry, "SegmentProd", false).cpu_for<SegmentProd>(NumberTypes()).gradient(segment_prod_gradient)
+  segment_op(registry, "SegmentProd", false)
+      .cpu_for<SegmentProd>(NumberTypes())
+      .gradient(segment_prod_gradient)
       .doc("Products of rows with equal, increasing ids.");
-  segment_op(registry, "SegmentMin", true).cpu_for<SegmentMin>(RealTypes()).gradient(segment_extreme_gradient)
+  segment_op(registry, "SegmentMin", true)
+      .cpu_for<SegmentMin>(RealTypes())
+      .gradient(segment_extreme_gradient)
       .doc("Minima of rows with equal, increasing ids.");
-  segment_op(registry, "SegmentMax", true).cpu_for<SegmentMax>(RealTypes()).gradient(segment_extreme_gradient)
+  segment_op(registry, "SegmentMax", true)
+      .cpu_for<SegmentMax>(RealTypes())
+      .gradient(segment_extreme_gradient)
       .doc("Maxima of rows with equal, increasing ids.");
-  segment_op(registry, "SegmentMean", false).cpu_for<SegmentMean>(NumberTypes()).gradient(segment_mean_gradient)
+  segment_op(registry, "SegmentMean", false)
+      .cpu_for<SegmentMean>(NumberTypes())
+      .gradient(segment_mean_gradient)
       .doc("Means of rows with equal, increasing ids.");
-  unsorted_segment_op(registry, "UnsortedSegmentSum", false).cpu_for<UnsortedSegmentSum>(NumberTypes()).gradient(unsorted_segment_sum_gradient)
+  unsorted_segment_op(registry, "UnsortedSegmentSum", false)
+      .cpu_for<UnsortedSegmentSum>(NumberTypes())
+      .gradient(unsorted_segment_sum_gradient)
       .doc("Sums of rows with equal ids; negative ids are left out.");
-  unsorted_segment_op(registry, "UnsortedSegmentProd", false).cpu_for<UnsortedSegmentProd>(NumberTypes()).gradient(unsorted_segment_prod_gradient)
+  unsorted_segment_op(registry, "UnsortedSegmentProd", false)
+      .cpu_for<UnsortedSegmentProd>(NumberTypes())
+      .gradient(unsorted_segment_prod_gradient)
       .doc("Products of rows with equal ids; negative ids are left out.");
-  unsorted_segment_op(registry, "UnsortedSegmentMin", true).cpu_for<UnsortedSegmentMin>(RealTypes()).gradient(unsorted_segment_extreme_gradient)
+  unsorted_segment_op(registry, "UnsortedSegmentMin", true)
+      .cpu_for<UnsortedSegmentMin>(RealTypes())
+      .gradient(unsorted_segment_extreme_gradient)
       .doc("Minima of rows with equal ids; negative ids are left out.");
-  unsorted_segment_op(registry, "UnsortedSegmentMax", true).cpu_for<UnsortedSegmentMax>(RealTypes()).gradient(unsorted_segment_extreme_gradient)
+  unsorted_segment_op(registry, "UnsortedSegmentMax", true)
+      .cpu_for<UnsortedSegmentMax>(RealTypes())
+      .gradient(unsorted_segment_extreme_gradient)
       .doc("Maxima of rows with equal ids; negative ids are left out.");
 }
 

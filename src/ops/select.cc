@@ -45,28 +45,18 @@ using Choose = void (*)(const bool*, int, const void*, int, const void*, int, vo
 
 Choose choose_for(DataType dtype) {
   switch (dtype) {
-    case DataType::kString:
-      return &choose<std::string>;
-    case DataType::kResource:
-      return &choose<ResourceHandle>;
-    case DataType::kVariant:
-      return &choose<Variant>;
-    default:
-      break;
+    case DataType::kString: return &choose<std::string>;
+    case DataType::kResource: return &choose<ResourceHandle>;
+    case DataType::kVariant: return &choose<Variant>;
+    default: break;
   }
   switch (dtype_size(dtype)) {
-    case 1:
-      return &choose<uint8_t>;
-    case 2:
-      return &choose<uint16_t>;
-    case 4:
-      return &choose<uint32_t>;
-    case 8:
-      return &choose<uint64_t>;
-    case 16:
-      return &choose<Bytes16>;
-    default:
-      return nullptr;
+    case 1: return &choose<uint8_t>;
+    case 2: return &choose<uint16_t>;
+    case 4: return &choose<uint32_t>;
+    case 8: return &choose<uint64_t>;
+    case 16: return &choose<Bytes16>;
+    default: return nullptr;
   }
 }
 
@@ -175,8 +165,7 @@ class SelectV2 final : public SelectBase {
   }
 };
 
-template <class T>
-class ClipByValue final : public Kernel {
+template <class T> class ClipByValue final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto x, ctx.flat<T>(0));
     MR_ASSIGN_OR_RETURN(const auto low, ctx.flat<T>(1));

@@ -27,8 +27,7 @@ absl::Status shape_shape(ShapeContext& c) {
   return absl::OkStatus();
 }
 
-template <class T>
-class Shape final : public Kernel {
+template <class T> class Shape final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     for (int i = 0; i < ctx.num_inputs(); ++i) {
@@ -63,8 +62,7 @@ absl::Status size_shape(ShapeContext& c) {
   return scalar_shape(c);
 }
 
-template <class T>
-class Size final : public Kernel {
+template <class T> class Size final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     const int64_t n = ctx.input(0).num_elements();
@@ -78,8 +76,8 @@ class Size final : public Kernel {
 
 // ---- Reshape
 
-// What `wanted` (-1: one dimension to infer) says of the result of reshaping `input`. Dimensions unknown at construction
-// are -1 as well.
+// What `wanted` (-1: one dimension to infer) says of the result of reshaping `input`. Dimensions unknown at
+// construction are -1 as well.
 absl::StatusOr<PartialTensorShape> infer_reshape(const PartialTensorShape& input, const PartialTensorShape& wanted) {
   if (!wanted.has_rank()) return wanted;
   std::vector<int64_t> dims = to_dims(wanted);
@@ -96,11 +94,13 @@ absl::StatusOr<PartialTensorShape> infer_reshape(const PartialTensorShape& input
   }
   if (known < 0) return invalid_argument("Cannot reshape a tensor to shape ", wanted, ": too many elements");
   int64_t elements = input.has_rank() ? 1 : -1;
-  for (int d = 0; d < input.rank(); ++d) elements = multiply_dims(elements, input.dim(d));  // zero times unknown is zero
+  for (int d = 0; d < input.rank(); ++d)
+    elements = multiply_dims(elements, input.dim(d));  // zero times unknown is zero
   if (elements < 0) return wanted;
   if (unknowns == 0) {
     if (known != elements) {
-      return invalid_argument("Cannot reshape a tensor with ", elements, " elements to shape ", wanted, " (", known, " elements)");
+      return invalid_argument("Cannot reshape a tensor with ", elements, " elements to shape ", wanted, " (", known,
+                              " elements)");
     }
     return wanted;
   }
@@ -134,8 +134,8 @@ class Reshape final : public Kernel {
     MR_RETURN_IF_ERROR(infer_wildcard(input.num_elements(), &sizes));
     MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape(sizes));
     if (shape.num_elements() != input.num_elements()) {
-      return invalid_argument("Input to reshape is a tensor with ", input.num_elements(), " values, but the requested shape has ",
-                              shape.num_elements());
+      return invalid_argument("Input to reshape is a tensor with ", input.num_elements(),
+                              " values, but the requested shape has ", shape.num_elements());
     }
     MR_ASSIGN_OR_RETURN(Tensor out, reshaped(input, shape));
     return ctx.set_output(0, std::move(out));
@@ -162,11 +162,13 @@ class Reshape final : public Kernel {
     if (!product.valid()) return invalid_argument("Reshape: the requested shape has too many elements");
     if (wildcard < 0) return absl::OkStatus();
     if (product.value() == 0) {
-      return invalid_argument("reshape cannot infer the missing input size for an empty tensor unless all specified input sizes are non-zero");
+      return invalid_argument(
+          "reshape cannot infer the missing input size for an empty tensor unless all specified input sizes are "
+          "non-zero");
     }
     if (elements % product.value() != 0) {
-      return invalid_argument("Input to reshape is a tensor with ", elements, " values, but the requested shape requires a multiple of ",
-                              product.value());
+      return invalid_argument("Input to reshape is a tensor with ", elements,
+                              " values, but the requested shape requires a multiple of ", product.value());
     }
     (*sizes)[static_cast<size_t>(wildcard)] = elements / product.value();
     return absl::OkStatus();
@@ -204,7 +206,8 @@ absl::Status expand_dims_shape(ShapeContext& c) {
   if (!input.has_rank()) return absl::OkStatus();
   if (!dim) return absl::OkStatus();
   if (*dim < -1 - input.rank() || *dim > input.rank()) {
-    return c.set_output(0, invalid_argument("dim ", *dim, " not in the interval [", -1 - input.rank(), ", ", input.rank(), "]."));
+    return c.set_output(
+        0, invalid_argument("dim ", *dim, " not in the interval [", -1 - input.rank(), ", ", input.rank(), "]."));
   }
   std::vector<int64_t> dims = to_dims(input);
   dims.insert(dims.begin() + (*dim < 0 ? *dim + input.rank() + 1 : *dim), 1);
@@ -219,7 +222,8 @@ class ExpandDims final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     const Tensor& input = ctx.input(0);
     MR_ASSIGN_OR_RETURN(const std::vector<int64_t> dim, ctx.int_values(1));
-    if (dim.size() != 1 || ctx.input(1).rank() > 1) return invalid_argument("'dim' must be a tensor with a single value");
+    if (dim.size() != 1 || ctx.input(1).rank() > 1)
+      return invalid_argument("'dim' must be a tensor with a single value");
     if (dim[0] < -1 - input.rank() || dim[0] > input.rank()) {
       return invalid_argument("Tried to expand dim index ", dim[0], " for tensor with ", input.rank(), " dimensions.");
     }
@@ -240,7 +244,8 @@ absl::StatusOr<std::vector<bool>> squeezed(const std::vector<int64_t>& axes, con
     }
     const int64_t d = axis < 0 ? axis + shape.rank() : axis;
     const int64_t size = shape.dim(static_cast<int>(d));
-    if (size != 1 && size >= 0) return invalid_argument("Can not squeeze dim[", d, "], expected a dimension of 1, got ", size);
+    if (size != 1 && size >= 0)
+      return invalid_argument("Can not squeeze dim[", d, "], expected a dimension of 1, got ", size);
     gone[static_cast<size_t>(d)] = true;
   }
   if (axes.empty()) {
@@ -303,8 +308,7 @@ absl::StatusOr<TensorShape> shape_argument(KernelContext& ctx, int i) {
   return ctx.shape_value(i);
 }
 
-template <class T>
-class BroadcastArgs final : public Kernel {
+template <class T> class BroadcastArgs final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const TensorShape a, shape_argument(ctx, 0));
@@ -326,8 +330,7 @@ absl::Status broadcast_gradient_args_shape(ShapeContext& c) {
 }
 
 // The axes of the broadcast shape over which each argument's gradient is summed.
-template <class T>
-class BroadcastGradientArgs final : public Kernel {
+template <class T> class BroadcastGradientArgs final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const TensorShape a, shape_argument(ctx, 0));
@@ -352,7 +355,9 @@ class BroadcastGradientArgs final : public Kernel {
 
  private:
   // Missing dimensions count as one.
-  static int64_t size_from_right(const TensorShape& shape, int i) { return i <= shape.rank() ? shape.dim(shape.rank() - i) : 1; }
+  static int64_t size_from_right(const TensorShape& shape, int i) {
+    return i <= shape.rank() ? shape.dim(shape.rank() - i) : 1;
+  }
 };
 
 absl::Status broadcast_to_shape(ShapeContext& c) {
@@ -360,7 +365,8 @@ absl::Status broadcast_to_shape(ShapeContext& c) {
   const PartialTensorShape& input = c.input(0);
   if (!wanted.has_rank() || !input.has_rank()) return c.set_output(0, wanted);
   if (input.rank() > wanted.rank()) {
-    return c.set_output(0, invalid_argument("Rank of input (", input.rank(), ") must be no greater than rank of output shape (", wanted.rank(), ")."));
+    return c.set_output(0, invalid_argument("Rank of input (", input.rank(),
+                                            ") must be no greater than rank of output shape (", wanted.rank(), ")."));
   }
   std::vector<int64_t> dims = to_dims(wanted);
   for (int i = 1; i <= input.rank(); ++i) {
@@ -381,7 +387,8 @@ class BroadcastTo final : public Kernel {
     MR_ASSIGN_OR_RETURN(const TensorShape shape, ctx.shape_value(1));
     const int extra = shape.rank() - input.rank();
     if (extra < 0) {
-      return invalid_argument("Rank of input (", input.rank(), ") must be no greater than rank of output shape (", shape.rank(), ").");
+      return invalid_argument("Rank of input (", input.rank(), ") must be no greater than rank of output shape (",
+                              shape.rank(), ").");
     }
     std::vector<int64_t> strides(static_cast<size_t>(shape.rank()));
     int64_t stride = 1;
@@ -389,12 +396,13 @@ class BroadcastTo final : public Kernel {
       const auto k = static_cast<size_t>(d);
       if (d < extra) continue;
       const int64_t size = input.dim(d - extra);
-      if (size != shape.dim(d) && size != 1) return invalid_argument("Incompatible shapes: ", input.shape(), " vs. ", shape);
+      if (size != shape.dim(d) && size != 1)
+        return invalid_argument("Incompatible shapes: ", input.shape(), " vs. ", shape);
       strides[k] = size == 1 ? 0 : stride;
       stride *= size;
     }
     if (input.shape() == shape) return ctx.set_output(0, input);
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     return strided_copy(input.dtype(), shape.dims(), input.raw_data(), strides, out->raw_mutable_data(),
                         row_major_strides(shape.dims()));
   }
@@ -417,40 +425,98 @@ absl::Status broadcast_to_gradient(GradientContext& g) {
 }  // namespace
 
 void register_shape_ops(Registry& registry) {
-  registry.op("Shape").input("input: T").output("output: out_type").attr("T: type").attr("out_type: {int32, int64} = DT_INT32")
-      .shape(shape_shape).cpu<Shape, int32_t, int64_t>("out_type").not_differentiable()
-      .doc("The shape of a tensor, as a vector.");
-  registry.op("ShapeN").input("input: N * T").output("output: N * out_type").attr("N: int >= 1").attr("T: type")
+  registry.op("Shape")
+      .input("input: T")
+      .output("output: out_type")
+      .attr("T: type")
       .attr("out_type: {int32, int64} = DT_INT32")
-      .shape(shape_shape).cpu<Shape, int32_t, int64_t>("out_type").not_differentiable()
+      .shape(shape_shape)
+      .cpu<Shape, int32_t, int64_t>("out_type")
+      .not_differentiable()
+      .doc("The shape of a tensor, as a vector.");
+  registry.op("ShapeN")
+      .input("input: N * T")
+      .output("output: N * out_type")
+      .attr("N: int >= 1")
+      .attr("T: type")
+      .attr("out_type: {int32, int64} = DT_INT32")
+      .shape(shape_shape)
+      .cpu<Shape, int32_t, int64_t>("out_type")
+      .not_differentiable()
       .doc("The shapes of several tensors.");
-  registry.op("Rank").input("input: T").output("output: int32").attr("T: type")
-      .shape(rank_shape).cpu<Rank>().not_differentiable()
+  registry.op("Rank")
+      .input("input: T")
+      .output("output: int32")
+      .attr("T: type")
+      .shape(rank_shape)
+      .cpu<Rank>()
+      .not_differentiable()
       .doc("The number of dimensions of a tensor.");
-  registry.op("Size").input("input: T").output("output: out_type").attr("T: type").attr("out_type: {int32, int64} = DT_INT32")
-      .shape(size_shape).cpu<Size, int32_t, int64_t>("out_type").not_differentiable()
+  registry.op("Size")
+      .input("input: T")
+      .output("output: out_type")
+      .attr("T: type")
+      .attr("out_type: {int32, int64} = DT_INT32")
+      .shape(size_shape)
+      .cpu<Size, int32_t, int64_t>("out_type")
+      .not_differentiable()
       .doc("The number of elements of a tensor.");
-  registry.op("Reshape").input("tensor: T").input("shape: Tshape").output("output: T").attr("T: type")
+  registry.op("Reshape")
+      .input("tensor: T")
+      .input("shape: Tshape")
+      .output("output: T")
+      .attr("T: type")
       .attr("Tshape: {int32, int64} = DT_INT32")
-      .shape(reshape_shape).cpu<Reshape>().gradient(reshape_gradient)
+      .shape(reshape_shape)
+      .cpu<Reshape>()
+      .gradient(reshape_gradient)
       .doc("The same elements in another shape; one dimension may be -1, which stands for what is left.");
-  registry.op("ExpandDims").input("input: T").input("dim: Tdim").output("output: T").attr("T: type")
+  registry.op("ExpandDims")
+      .input("input: T")
+      .input("dim: Tdim")
+      .output("output: T")
+      .attr("T: type")
       .attr("Tdim: {int32, int64} = DT_INT32")
-      .shape(expand_dims_shape).cpu<ExpandDims>().gradient(reshape_to_input_gradient)
+      .shape(expand_dims_shape)
+      .cpu<ExpandDims>()
+      .gradient(reshape_to_input_gradient)
       .doc("A dimension of size one inserted.");
-  registry.op("Squeeze").input("input: T").output("output: T").attr("T: type").attr("squeeze_dims: list(int) >= 0 = []")
-      .shape(squeeze_shape).cpu<Squeeze>().gradient(reshape_to_input_gradient)
+  registry.op("Squeeze")
+      .input("input: T")
+      .output("output: T")
+      .attr("T: type")
+      .attr("squeeze_dims: list(int) >= 0 = []")
+      .shape(squeeze_shape)
+      .cpu<Squeeze>()
+      .gradient(reshape_to_input_gradient)
       .doc("Dimensions of size one removed: the listed ones, or all.");
-  registry.op("BroadcastArgs").input("s0: T").input("s1: T").output("r0: T").attr("T: {int32, int64} = DT_INT32")
-      .shape(broadcast_args_shape).cpu<BroadcastArgs, int32_t, int64_t>()
-      .doc("The shape that two shapes broadcast to.");
-  registry.op("BroadcastGradientArgs").input("s0: T").input("s1: T").output("r0: T").output("r1: T")
+  registry.op("BroadcastArgs")
+      .input("s0: T")
+      .input("s1: T")
+      .output("r0: T")
       .attr("T: {int32, int64} = DT_INT32")
-      .shape(broadcast_gradient_args_shape).cpu<BroadcastGradientArgs, int32_t, int64_t>().not_differentiable()
+      .shape(broadcast_args_shape)
+      .cpu<BroadcastArgs, int32_t, int64_t>()
+      .doc("The shape that two shapes broadcast to.");
+  registry.op("BroadcastGradientArgs")
+      .input("s0: T")
+      .input("s1: T")
+      .output("r0: T")
+      .output("r1: T")
+      .attr("T: {int32, int64} = DT_INT32")
+      .shape(broadcast_gradient_args_shape)
+      .cpu<BroadcastGradientArgs, int32_t, int64_t>()
+      .not_differentiable()
       .doc("The axes over which gradients of broadcast arguments are summed.");
-  registry.op("BroadcastTo").input("input: T").input("shape: Tidx").output("output: T").attr("T: type")
+  registry.op("BroadcastTo")
+      .input("input: T")
+      .input("shape: Tidx")
+      .output("output: T")
+      .attr("T: type")
       .attr("Tidx: {int32, int64} = DT_INT32")
-      .shape(broadcast_to_shape).cpu<BroadcastTo>().gradient(broadcast_to_gradient)
+      .shape(broadcast_to_shape)
+      .cpu<BroadcastTo>()
+      .gradient(broadcast_to_gradient)
       .doc("A tensor repeated along dimensions of size one and new leading ones.");
 }
 

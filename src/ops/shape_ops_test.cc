@@ -65,9 +65,12 @@ TEST(Reshape, shapes_at_construction) {
 }
 
 TEST(BroadcastGradientArgs, axes) {
-  struct Case { std::vector<int32_t> a, b, ra, rb; };
+  struct Case {
+    std::vector<int32_t> a, b, ra, rb;
+  };
   const Case cases[] = {
-      {{2, 3}, {3}, {}, {0}}, {{2, 3}, {1, 3}, {}, {0}}, {{2, 1}, {1, 3}, {1}, {0}}, {{}, {2, 3}, {0, 1}, {}}, {{1, 2}, {1, 2}, {}, {}}, {{1, 1}, {1}, {0, 1}, {0, 1}},
+      {{2, 3}, {3}, {}, {0}},   {{2, 3}, {1, 3}, {}, {0}}, {{2, 1}, {1, 3}, {1}, {0}},
+      {{}, {2, 3}, {0, 1}, {}}, {{1, 2}, {1, 2}, {}, {}},  {{1, 1}, {1}, {0, 1}, {0, 1}},
   };
   for (const Case& c : cases) {
     OpTest t(all_ops(), "BroadcastGradientArgs");
@@ -95,7 +98,8 @@ TEST(ExpandDims, and_squeeze) {
   ASSERT_TRUE(s.input(iota({1, 3, 1})).run().ok());
   EXPECT_EQ(s.output(0).shape().to_string(), "[3]");
   OpTest s2(all_ops(), "Squeeze");
-  EXPECT_EQ(s2.attr("squeeze_dims", std::vector<int64_t>{1}).input(iota({1, 3, 1})).run().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(s2.attr("squeeze_dims", std::vector<int64_t>{1}).input(iota({1, 3, 1})).run().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

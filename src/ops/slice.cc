@@ -35,13 +35,16 @@ absl::Status slice_shape(ShapeContext& c) {
     const int64_t dim = input.has_rank() ? input.dim(static_cast<int>(d)) : -1;
     if (size && d < size->size()) {
       dims[d] = (*size)[d];
-      if (dims[d] < -1) return c.set_output(0, invalid_argument("Invalid size in Slice: ", dims[d], " in dimension ", d));
+      if (dims[d] < -1)
+        return c.set_output(0, invalid_argument("Invalid size in Slice: ", dims[d], " in dimension ", d));
       if (begin && d < begin->size()) {
         const int64_t b = (*begin)[d];
         if (b < 0) return c.set_output(0, invalid_argument("Expected begin[", d, "] in [0, ", dim, "], but got ", b));
         if (dim >= 0) {
-          if (b > dim) return c.set_output(0, invalid_argument("Expected begin[", d, "] in [0, ", dim, "], but got ", b));
-          if (dims[d] > dim - b) return c.set_output(0, invalid_argument("Expected size[", d, "] in [0, ", dim - b, "], but got ", dims[d]));
+          if (b > dim)
+            return c.set_output(0, invalid_argument("Expected begin[", d, "] in [0, ", dim, "], but got ", b));
+          if (dims[d] > dim - b)
+            return c.set_output(0, invalid_argument("Expected size[", d, "] in [0, ", dim - b, "], but got ", dims[d]));
           if (dims[d] == -1) dims[d] = dim - b;
         }
       }
@@ -59,13 +62,18 @@ absl::Status slice_shape(ShapeContext& c) {
   return c.set_output(0, make_partial_shape(dims));
 }
 
-const void* element(const Tensor& t, int64_t i) { return static_cast<const char*>(t.raw_data()) + i * static_cast<int64_t>(dtype_size(t.dtype())); }
-void* element(Tensor& t, int64_t i) { return static_cast<char*>(t.raw_mutable_data()) + i * static_cast<int64_t>(dtype_size(t.dtype())); }
+const void* element(const Tensor& t, int64_t i) {
+  return static_cast<const char*>(t.raw_data()) + i * static_cast<int64_t>(dtype_size(t.dtype()));
+}
+void* element(Tensor& t, int64_t i) {
+  return static_cast<char*>(t.raw_mutable_data()) + i * static_cast<int64_t>(dtype_size(t.dtype()));
+}
 
 // Rows of the first dimension may share the buffer if they start on a cache line.
 bool can_share_rows(const Tensor& t, int64_t begin) {
   const int64_t row = t.dim(0) == 0 ? 0 : t.num_elements() / t.dim(0);
-  return is_pod(t.dtype()) && (begin * row * static_cast<int64_t>(dtype_size(t.dtype()))) % static_cast<int64_t>(kTensorAlignment) == 0;
+  return is_pod(t.dtype()) &&
+         (begin * row * static_cast<int64_t>(dtype_size(t.dtype()))) % static_cast<int64_t>(kTensorAlignment) == 0;
 }
 
 class Slice final : public Kernel {
@@ -76,16 +84,17 @@ class Slice final : public Kernel {
     MR_ASSIGN_OR_RETURN(const std::vector<int64_t> begin, ctx.int_values(1));
     MR_ASSIGN_OR_RETURN(std::vector<int64_t> size, ctx.int_values(2));
     if (ctx.input(1).rank() != 1 || ctx.input(2).rank() != 1 || begin.size() != rank || size.size() != rank) {
-      return invalid_argument("Expected begin and size arguments to be 1-D tensors of size ", rank, ", but got shapes ", ctx.shape(1), " and ", ctx.shape(2),
-                              " instead.");
+      return invalid_argument("Expected begin and size arguments to be 1-D tensors of size ", rank, ", but got shapes ",
+                              ctx.shape(1), " and ", ctx.shape(2), " instead.");
     }
     const std::vector<int64_t> strides = row_major_strides(input.shape().dims());
     int64_t offset = 0;
-    bool whole = true;      // nothing is cut
-    bool whole_rows = true; // only the first dimension is cut
+    bool whole = true;       // nothing is cut
+    bool whole_rows = true;  // only the first dimension is cut
     for (size_t d = 0; d < rank; ++d) {
       const int64_t dim = input.dim(static_cast<int>(d));
-      if (begin[d] < 0 || begin[d] > dim) return invalid_argument("Expected begin[", d, "] in [0, ", dim, "], but got ", begin[d]);
+      if (begin[d] < 0 || begin[d] > dim)
+        return invalid_argument("Expected begin[", d, "] in [0, ", dim, "], but got ", begin[d]);
       if (size[d] == -1) size[d] = dim - begin[d];
       if (size[d] < 0 || size[d] > dim - begin[d]) {
         return invalid_argument("Expected size[", d, "] in [0, ", dim - begin[d], "], but got ", size[d]);
@@ -100,9 +109,10 @@ class Slice final : public Kernel {
       return ctx.set_output(0, std::move(part));
     }
     MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape(size));
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     if (shape.num_elements() == 0) return absl::OkStatus();
-    return strided_copy(input.dtype(), size, element(input, offset), strides, out->raw_mutable_data(), row_major_strides(size));
+    return strided_copy(input.dtype(), size, element(input, offset), strides, out->raw_mutable_data(),
+                        row_major_strides(size));
   }
 };
 
@@ -155,7 +165,8 @@ absl::StatusOr<std::optional<StridedSliceSpec>> spec_from_shapes(ShapeContext& c
   MR_ASSIGN_OR_RETURN(const auto strides, known_ints(c, 3));
   if (!strides || !input.has_rank()) return std::optional<StridedSliceSpec>();
   MR_ASSIGN_OR_RETURN(const StridedSliceMasks masks, masks_of(c.node()));
-  MR_ASSIGN_OR_RETURN(StridedSliceSpec spec, strided_slice_spec(input, begin ? &*begin : nullptr, end ? &*end : nullptr, *strides, masks));
+  MR_ASSIGN_OR_RETURN(StridedSliceSpec spec,
+                      strided_slice_spec(input, begin ? &*begin : nullptr, end ? &*end : nullptr, *strides, masks));
   return std::optional(std::move(spec));
 }
 
@@ -202,7 +213,8 @@ Box box_of(const StridedSliceSpec& spec, std::span<const int64_t> dims) {
 
 absl::StatusOr<std::vector<int64_t>> slice_values(KernelContext& ctx, int i) {
   if (ctx.input(i).rank() != 1) {
-    return invalid_argument("Expected begin, end, and strides to be 1D equal size tensors, but got shape ", ctx.shape(i), " instead.");
+    return invalid_argument("Expected begin, end, and strides to be 1D equal size tensors, but got shape ",
+                            ctx.shape(i), " instead.");
   }
   if (ctx.input(i).dtype() == DataType::kInt16) {
     MR_ASSIGN_OR_RETURN(const auto narrow, ctx.flat<int16_t>(i));
@@ -247,10 +259,11 @@ class StridedSlice final : public SliceKernel {
       MR_ASSIGN_OR_RETURN(part, reshaped(part, shape));
       return ctx.set_output(0, std::move(part));
     }
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     if (shape.num_elements() == 0) return absl::OkStatus();
     const Box box = box_of(s, input.shape().dims());
-    return strided_copy(input.dtype(), s.size, element(input, box.offset), box.strides, out->raw_mutable_data(), row_major_strides(s.size));
+    return strided_copy(input.dtype(), s.size, element(input, box.offset), box.strides, out->raw_mutable_data(),
+                        row_major_strides(s.size));
   }
 };
 
@@ -278,7 +291,11 @@ absl::Status write_slice(const StridedSliceSpec& s, const Tensor& value, Tensor&
 }
 
 AttrMap mask_attrs(const StridedSliceMasks& m) {
-  return {{"begin_mask", m.begin}, {"end_mask", m.end}, {"ellipsis_mask", m.ellipsis}, {"new_axis_mask", m.new_axis}, {"shrink_axis_mask", m.shrink_axis}};
+  return {{"begin_mask", m.begin},
+          {"end_mask", m.end},
+          {"ellipsis_mask", m.ellipsis},
+          {"new_axis_mask", m.new_axis},
+          {"shrink_axis_mask", m.shrink_axis}};
 }
 
 absl::Status strided_slice_gradient(GradientContext& g) {
@@ -311,7 +328,7 @@ class StridedSliceGrad final : public SliceKernel {
     const Tensor dy = ctx.input(4);
     MR_ASSIGN_OR_RETURN(const TensorShape wanted, as_tensor_shape(s.final_shape));
     if (!(dy.shape() == wanted)) return invalid_argument("shape of dy was ", dy.shape(), " instead of ", wanted);
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     MR_RETURN_IF_ERROR(with_storage(out->dtype(), [&]<class S>(std::type_identity<S>) {
       fill_zero(static_cast<S*>(out->raw_mutable_data()), out->num_elements());
       return absl::OkStatus();
@@ -364,7 +381,8 @@ class StridedSliceAssign final : public SliceKernel {
     MR_ASSIGN_OR_RETURN(const std::shared_ptr<VariableResource> variable, ctx.variable(0));
     const Tensor value = ctx.input(4);
     if (variable->dtype() != value.dtype()) {
-      return invalid_argument("l-value dtype ", dtype_name(variable->dtype()), " does not match r-value dtype ", dtype_name(value.dtype()));
+      return invalid_argument("l-value dtype ", dtype_name(variable->dtype()), " does not match r-value dtype ",
+                              dtype_name(value.dtype()));
     }
     MR_RETURN_IF_ERROR(variable->update(ctx.node().name, [&](Tensor& target) -> absl::Status {
       MR_ASSIGN_OR_RETURN(const StridedSliceSpec s, spec(ctx, target.shape()));
@@ -375,7 +393,8 @@ class StridedSliceAssign final : public SliceKernel {
 };
 
 OpBuilder slice_masks(OpBuilder builder) {
-  for (const char* attr : {"begin_mask: int = 0", "end_mask: int = 0", "ellipsis_mask: int = 0", "new_axis_mask: int = 0", "shrink_axis_mask: int = 0"}) {
+  for (const char* attr : {"begin_mask: int = 0", "end_mask: int = 0", "ellipsis_mask: int = 0",
+                           "new_axis_mask: int = 0", "shrink_axis_mask: int = 0"}) {
     builder.attr(attr);
   }
   return builder;
@@ -384,29 +403,78 @@ OpBuilder slice_masks(OpBuilder builder) {
 }  // namespace
 
 void register_slice(Registry& registry) {
-  registry.op("Slice").input("input: T").input("begin: Index").input("size: Index").output("output: T").attr("T: type")
+  registry.op("Slice")
+      .input("input: T")
+      .input("begin: Index")
+      .input("size: Index")
+      .output("output: T")
+      .attr("T: type")
       .attr("Index: {int32, int64}")
-      .shape(slice_shape).cpu<Slice>().gradient(slice_gradient)
+      .shape(slice_shape)
+      .cpu<Slice>()
+      .gradient(slice_gradient)
       .doc("A box of a tensor; a size of -1 stands for what is left.");
-  slice_masks(registry.op("StridedSlice").input("input: T").input("begin: Index").input("end: Index").input("strides: Index")
-      .output("output: T").attr("T: type").attr("Index: {int16, int32, int64}"))
-      .shape(strided_slice_shape).cpu<StridedSlice>().gradient(strided_slice_gradient)
+  slice_masks(registry.op("StridedSlice")
+                  .input("input: T")
+                  .input("begin: Index")
+                  .input("end: Index")
+                  .input("strides: Index")
+                  .output("output: T")
+                  .attr("T: type")
+                  .attr("Index: {int16, int32, int64}"))
+      .shape(strided_slice_shape)
+      .cpu<StridedSlice>()
+      .gradient(strided_slice_gradient)
       .doc("x[begin:end:stride, ...], with numpy's ellipsis, new axes and single indices in bit masks.");
-  slice_masks(registry.op("StridedSliceGrad").input("shape: Index").input("begin: Index").input("end: Index").input("strides: Index")
-      .input("dy: T").output("output: T").attr("T: type").attr("Index: {int32, int64}"))
-      .shape(strided_slice_grad_shape).cpu<StridedSliceGrad>().gradient(strided_slice_grad_gradient)
+  slice_masks(registry.op("StridedSliceGrad")
+                  .input("shape: Index")
+                  .input("begin: Index")
+                  .input("end: Index")
+                  .input("strides: Index")
+                  .input("dy: T")
+                  .output("output: T")
+                  .attr("T: type")
+                  .attr("Index: {int32, int64}"))
+      .shape(strided_slice_grad_shape)
+      .cpu<StridedSliceGrad>()
+      .gradient(strided_slice_grad_gradient)
       .doc("Zeros of the given shape with dy written into the slice.");
-  slice_masks(registry.op("TensorStridedSliceUpdate").input("input: T").input("begin: Index").input("end: Index").input("strides: Index")
-      .input("value: T").output("output: T").attr("T: type").attr("Index: {int32, int64}"))
-      .shape(strided_slice_update_shape).cpu<TensorStridedSliceUpdate>().gradient(strided_slice_update_gradient)
+  slice_masks(registry.op("TensorStridedSliceUpdate")
+                  .input("input: T")
+                  .input("begin: Index")
+                  .input("end: Index")
+                  .input("strides: Index")
+                  .input("value: T")
+                  .output("output: T")
+                  .attr("T: type")
+                  .attr("Index: {int32, int64}"))
+      .shape(strided_slice_update_shape)
+      .cpu<TensorStridedSliceUpdate>()
+      .gradient(strided_slice_update_gradient)
       .doc("The input with value written into the slice.");
-  slice_masks(registry.op("StridedSliceAssign").input("ref: Ref(T)").input("begin: Index").input("end: Index").input("strides: Index")
-      .input("value: T").output("output_ref: Ref(T)").attr("T: type").attr("Index: {int32, int64}"))
-      .shape(strided_slice_update_shape).cpu<StridedSliceAssign>()
+  slice_masks(registry.op("StridedSliceAssign")
+                  .input("ref: Ref(T)")
+                  .input("begin: Index")
+                  .input("end: Index")
+                  .input("strides: Index")
+                  .input("value: T")
+                  .output("output_ref: Ref(T)")
+                  .attr("T: type")
+                  .attr("Index: {int32, int64}"))
+      .shape(strided_slice_update_shape)
+      .cpu<StridedSliceAssign>()
       .doc("Writes value into a slice of a reference variable.");
-  slice_masks(registry.op("ResourceStridedSliceAssign").input("ref: resource").input("begin: Index").input("end: Index")
-      .input("strides: Index").input("value: T").attr("T: type").attr("Index: {int32, int64}")).stateful()
-      .shape(no_outputs).cpu<StridedSliceAssign>()
+  slice_masks(registry.op("ResourceStridedSliceAssign")
+                  .input("ref: resource")
+                  .input("begin: Index")
+                  .input("end: Index")
+                  .input("strides: Index")
+                  .input("value: T")
+                  .attr("T: type")
+                  .attr("Index: {int32, int64}"))
+      .stateful()
+      .shape(no_outputs)
+      .cpu<StridedSliceAssign>()
       .doc("Writes value into a slice of a resource variable.");
 }
 

@@ -1,10 +1,11 @@
 // Softmax and LogSoftmax over the last dimension.
 
+#include "kernels/softmax.h"
+
 #include <cmath>
 #include <vector>
 
 #include "kernels/parallel.h"
-#include "kernels/softmax.h"
 #include "op/gradient_context.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
@@ -97,11 +98,21 @@ absl::Status log_softmax_gradient(GradientContext& g) {
 }  // namespace
 
 void register_softmax(Registry& registry) {
-  registry.op("Softmax").input("logits: T").output("softmax: T").attr("T: {half, bfloat16, float, double}")
-      .shape(softmax_shape).cpu_for<Softmax>(FloatTypes()).gradient(softmax_gradient)
+  registry.op("Softmax")
+      .input("logits: T")
+      .output("softmax: T")
+      .attr("T: {half, bfloat16, float, double}")
+      .shape(softmax_shape)
+      .cpu_for<Softmax>(FloatTypes())
+      .gradient(softmax_gradient)
       .doc("exp(logits) / sum(exp(logits)) over the last dimension.");
-  registry.op("LogSoftmax").input("logits: T").output("logsoftmax: T").attr("T: {half, bfloat16, float, double}")
-      .shape(softmax_shape).cpu_for<LogSoftmax>(FloatTypes()).gradient(log_softmax_gradient)
+  registry.op("LogSoftmax")
+      .input("logits: T")
+      .output("logsoftmax: T")
+      .attr("T: {half, bfloat16, float, double}")
+      .shape(softmax_shape)
+      .cpu_for<LogSoftmax>(FloatTypes())
+      .gradient(log_softmax_gradient)
       .doc("logits - log(sum(exp(logits))) over the last dimension.");
 }
 

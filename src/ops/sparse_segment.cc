@@ -18,7 +18,9 @@ namespace {
 enum class Weight { kSum, kMean, kSqrtN };  // a segment's sum is divided by 1, by its size n, or by sqrt(n)
 
 double divisor(Weight weight, int64_t n) {
-  return weight == Weight::kSum ? 1.0 : weight == Weight::kMean ? static_cast<double>(n) : std::sqrt(static_cast<double>(n));
+  return weight == Weight::kSum    ? 1.0
+         : weight == Weight::kMean ? static_cast<double>(n)
+                                   : std::sqrt(static_cast<double>(n));
 }
 
 // Inputs 1 and 2, each read once: the rows to take, and the segments they belong to, which do not decrease.
@@ -42,15 +44,13 @@ absl::StatusOr<Selection> selection_of(KernelContext& ctx, bool sorted) {
 
 template <class T> using Sum = std::conditional_t<is_half<T>, float, T>;
 
-template <class T>
-T scaled(Sum<T> sum, double divide_by) {
+template <class T> T scaled(Sum<T> sum, double divide_by) {
   if constexpr (std::is_integral_v<T>) return sum;
   else if (divide_by == 1.0) return T(sum);
   else return T(sum / static_cast<Sum<T>>(divide_by));
 }
 
-template <Weight kWeight, class T>
-class SparseSegment : public Kernel {
+template <Weight kWeight, class T> class SparseSegment : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     const TensorShape shape = ctx.shape(0);
@@ -59,7 +59,8 @@ class SparseSegment : public Kernel {
     MR_ASSIGN_OR_RETURN(const Selection s, selection_of(ctx, true));
     int64_t segments = s.segments.empty() ? 0 : s.segments.back() + 1;
     if (ctx.num_inputs() > 3) {
-      if (ctx.input(3).rank() != 0) return invalid_argument("num_segments should be a scalar, not shape ", ctx.shape(3));
+      if (ctx.input(3).rank() != 0)
+        return invalid_argument("num_segments should be a scalar, not shape ", ctx.shape(3));
       MR_ASSIGN_OR_RETURN(const int64_t wanted, ctx.int_scalar(3));
       if (wanted < segments) return invalid_argument("segment ids must be < num_segments");
       segments = wanted;
@@ -93,8 +94,7 @@ template <class T> using SparseSegmentMean = SparseSegment<Weight::kMean, T>;
 template <class T> using SparseSegmentSqrtN = SparseSegment<Weight::kSqrtN, T>;
 
 // Each row's gradient is the sum of those of the segments that took it.
-template <Weight kWeight, class T>
-class SparseSegmentGradient : public Kernel {
+template <Weight kWeight, class T> class SparseSegmentGradient : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     const TensorShape shape = ctx.shape(0);
@@ -107,7 +107,8 @@ class SparseSegmentGradient : public Kernel {
     std::vector<int64_t> counts(s.segments.empty() ? 0 : static_cast<size_t>(shape.dim(0)), 0);
     for (const int64_t segment : s.segments) {
       int64_t at = 0;
-      if (!read_bounded(&segment, shape.dim(0), &at)) return invalid_argument("Segment id ", at, " out of range [0, ", shape.dim(0), ").");
+      if (!read_bounded(&segment, shape.dim(0), &at))
+        return invalid_argument("Segment id ", at, " out of range [0, ", shape.dim(0), ").");
       ++counts[static_cast<size_t>(at)];
     }
     const int64_t width = shape.dim(0) > 0 ? shape.num_elements() / shape.dim(0) : 0;
@@ -115,10 +116,12 @@ class SparseSegmentGradient : public Kernel {
     std::vector<Sum<T>> sums(out.size(), Sum<T>(0));
     for (size_t i = 0; i < s.rows.size(); ++i) {
       int64_t row = 0;
-      if (!read_bounded(&s.rows[i], rows, &row)) return invalid_argument("Index ", row, " out of range [0, ", rows, ").");
+      if (!read_bounded(&s.rows[i], rows, &row))
+        return invalid_argument("Index ", row, " out of range [0, ", rows, ").");
       const auto by = static_cast<Sum<T>>(divisor(kWeight, counts[static_cast<size_t>(s.segments[i])]));
       for (int64_t k = 0; k < width; ++k) {
-        sums[static_cast<size_t>(row * width + k)] += static_cast<Sum<T>>(dy[static_cast<size_t>(s.segments[i] * width + k)]) / by;
+        sums[static_cast<size_t>(row * width + k)] +=
+            static_cast<Sum<T>>(dy[static_cast<size_t>(s.segments[i] * width + k)]) / by;
       }
     }
     for (size_t i = 0; i < out.size(); ++i) out[i] = T(sums[i]);
@@ -133,7 +136,8 @@ absl::Status sparse_segment_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const PartialTensorShape data, c.with_rank_at_least(0, 1));
   MR_ASSIGN_OR_RETURN(const PartialTensorShape indices, c.with_rank(1, 1));
   MR_ASSIGN_OR_RETURN(const PartialTensorShape segments, c.with_rank(2, 1));
-  if (const auto merged = merge_dim(indices.dim(0), segments.dim(0)); !merged.ok()) return c.set_output(0, merged.status());
+  if (const auto merged = merge_dim(indices.dim(0), segments.dim(0)); !merged.ok())
+    return c.set_output(0, merged.status());
   if (!data.has_rank()) return absl::OkStatus();
   std::vector<int64_t> dims = to_dims(data);
   dims[0] = -1;
@@ -168,7 +172,9 @@ OpBuilder sparse_segment_op(Registry& registry, const std::string& name, bool re
   const bool sized = name.ends_with("WithNumSegments");
   op.input("data: T").input("indices: Tidx").input("segment_ids: Tsegmentids");
   if (sized) op.input("num_segments: Tnumsegments");
-  op.output("output: T").attr(real ? "T: realnumbertype" : "T: {bfloat16, half, float, double}").attr("Tidx: {int32, int64} = DT_INT32");
+  op.output("output: T")
+      .attr(real ? "T: realnumbertype" : "T: {bfloat16, half, float, double}")
+      .attr("Tidx: {int32, int64} = DT_INT32");
   if (sized) op.attr("Tnumsegments: {int32, int64} = DT_INT32");
   op.attr("Tsegmentids: {int32, int64} = DT_INT32").attr("sparse_gradient: bool = false");
   op.shape(sparse_segment_shape).gradient(sparse_segment_gradient).doc("Segments of gathered rows, summed and scaled.");
@@ -177,8 +183,14 @@ OpBuilder sparse_segment_op(Registry& registry, const std::string& name, bool re
 
 OpBuilder sparse_segment_grad_op(Registry& registry, const char* name) {
   OpBuilder op = registry.op(name);
-  op.input("grad: T").input("indices: Tidx").input("segment_ids: Tsegmentids").input("output_dim0: int32").output("output: T");
-  op.attr("T: {bfloat16, half, float, double}").attr("Tidx: {int32, int64} = DT_INT32").attr("Tsegmentids: {int32, int64} = DT_INT32");
+  op.input("grad: T")
+      .input("indices: Tidx")
+      .input("segment_ids: Tsegmentids")
+      .input("output_dim0: int32")
+      .output("output: T");
+  op.attr("T: {bfloat16, half, float, double}")
+      .attr("Tidx: {int32, int64} = DT_INT32")
+      .attr("Tsegmentids: {int32, int64} = DT_INT32");
   op.shape(sparse_segment_shape).doc("The gradient of a sparse segment reduction with respect to its data.");
   return op;
 }
@@ -188,8 +200,10 @@ OpBuilder sparse_segment_grad_op(Registry& registry, const char* name) {
 void register_sparse_segment(Registry& registry) {
   for (const char* suffix : {"", "WithNumSegments"}) {
     sparse_segment_op(registry, std::string("SparseSegmentSum") + suffix, true).cpu_for<SparseSegmentSum>(RealTypes());
-    sparse_segment_op(registry, std::string("SparseSegmentMean") + suffix, false).cpu_for<SparseSegmentMean>(FloatTypes());
-    sparse_segment_op(registry, std::string("SparseSegmentSqrtN") + suffix, false).cpu_for<SparseSegmentSqrtN>(FloatTypes());
+    sparse_segment_op(registry, std::string("SparseSegmentMean") + suffix, false)
+        .cpu_for<SparseSegmentMean>(FloatTypes());
+    sparse_segment_op(registry, std::string("SparseSegmentSqrtN") + suffix, false)
+        .cpu_for<SparseSegmentSqrtN>(FloatTypes());
   }
   sparse_segment_grad_op(registry, "SparseSegmentSumGrad").cpu_for<SparseSegmentSumGrad>(FloatTypes());
   sparse_segment_grad_op(registry, "SparseSegmentMeanGrad").cpu_for<SparseSegmentMeanGrad>(FloatTypes());

@@ -16,39 +16,26 @@ using namespace gradients;  // NOLINT: the rules read as the formulas do
 
 struct Erf {
   static constexpr double kCost = 8;
-  template <class T>
-  T operator()(T x) const {
-    return std::erf(x);
-  }
+  template <class T> T operator()(T x) const { return std::erf(x); }
 };
 struct Erfc {
   static constexpr double kCost = 10;
-  template <class T>
-  T operator()(T x) const {
-    return std::erfc(x);
-  }
+  template <class T> T operator()(T x) const { return std::erfc(x); }
 };
 
 // In double, whatever the element type.
-template <double (*function)(double)>
-struct InDouble {
+template <double (*function)(double)> struct InDouble {
   static constexpr double kCost = 60;
-  template <class T>
-  T operator()(T x) const {
-    return static_cast<T>(function(static_cast<double>(x)));
-  }
+  template <class T> T operator()(T x) const { return static_cast<T>(function(static_cast<double>(x))); }
 };
-template <double (*function)(double, double)>
-struct InDouble2 {
+template <double (*function)(double, double)> struct InDouble2 {
   static constexpr double kCost = 150;
-  template <class T>
-  T operator()(T x, T y) const {
+  template <class T> T operator()(T x, T y) const {
     return static_cast<T>(function(static_cast<double>(x), static_cast<double>(y)));
   }
 };
 
-template <class T>
-class Betainc final : public Kernel {
+template <class T> class Betainc final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto a, ctx.flat<T>(0));
     MR_ASSIGN_OR_RETURN(const auto b, ctx.flat<T>(1));
@@ -88,8 +75,7 @@ absl::Status betainc_shape(ShapeContext& c) {
 
 // ---- Gradients: dx = dy * (the derivative), made after dy ----
 
-template <class F>
-absl::Status times_derivative(GradientContext& g, F&& derivative) {
+template <class F> absl::Status times_derivative(GradientContext& g, F&& derivative) {
   const Output dy = g.dy(0);
   const auto guard = g.control_dependencies({dy});
   g.set_dx(0, mul(g, dy, derivative(conj(g, g.x(0)))));
@@ -102,8 +88,7 @@ Output scoped(GradientContext& g, std::string_view scope_name, std::string_view 
 }
 
 // dy * factor * exp(exponent), where the factor is a constant made first.
-template <class F>
-absl::Status exponential_gradient(GradientContext& g, double factor, F&& exponent) {
+template <class F> absl::Status exponential_gradient(GradientContext& g, double factor, F&& exponent) {
   const Output dy = g.dy(0);
   const Output constant = scalar(g, g.dtype(dy), factor);
   const auto guard = g.control_dependencies({dy});
@@ -166,8 +151,7 @@ absl::Status i0e_gradient(GradientContext& g) {
   });
 }
 // value(x) away from 0, and `at_zero` there, where value has no limit that arithmetic finds.
-template <class F>
-Output unless_zero(GradientContext& g, const Output& x, double at_zero, F&& value) {
+template <class F> Output unless_zero(GradientContext& g, const Output& x, double at_zero, F&& value) {
   const Output is_zero = equal(g, x, 0.0);
   Output constant;
   {

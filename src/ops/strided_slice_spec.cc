@@ -45,7 +45,8 @@ absl::StatusOr<Dense> densify(int rank, const std::vector<int64_t>* begin, const
   for (size_t i = 0; i <= n; ++i) {
     if (i == n && ellipsis < n) break;
     if (i == ellipsis) {
-      const int64_t left = rank - (static_cast<int64_t>(n) - static_cast<int64_t>(i)) + (i < n ? 1 : 0) + new_axes_after;
+      const int64_t left =
+          rank - (static_cast<int64_t>(n) - static_cast<int64_t>(i)) + (i < n ? 1 : 0) + new_axes_after;
       const auto next = static_cast<size_t>(std::clamp<int64_t>(left, static_cast<int64_t>(full), rank));
       for (; full < next; ++full) dense.gather.push_back(static_cast<int>(full));
       continue;
@@ -54,7 +55,8 @@ absl::StatusOr<Dense> densify(int rank, const std::vector<int64_t>* begin, const
       dense.gather.push_back(kNewAxis);
       continue;
     }
-    if (full == dims) return invalid_argument("Index out of range using input dim ", full, "; input has only ", rank, " dims");
+    if (full == dims)
+      return invalid_argument("Index out of range using input dim ", full, "; input has only ", rank, " dims");
     if (begin != nullptr) dense.begin[full] = (*begin)[i];
     if (end != nullptr) dense.end[full] = (*end)[i];
     dense.stride[full] = strides[i];
@@ -67,7 +69,8 @@ absl::StatusOr<Dense> densify(int rank, const std::vector<int64_t>* begin, const
   return dense;
 }
 
-// A bound as an index in [low, high]: negative ones count from the end, masked ones are the end where the walk starts or stops.
+// A bound as an index in [low, high]: negative ones count from the end, masked ones are the end where the walk starts
+// or stops.
 int64_t canonical(int64_t x, bool masked, bool is_begin, int64_t dim, int64_t stride) {
   const int64_t low = stride > 0 ? 0 : -1;
   const int64_t high = stride > 0 ? dim : dim - 1;
@@ -83,11 +86,13 @@ int64_t steps(int64_t interval, int64_t stride) {
 }  // namespace
 
 absl::StatusOr<StridedSliceSpec> strided_slice_spec(const PartialTensorShape& input, const std::vector<int64_t>* begin,
-                                                    const std::vector<int64_t>* end, const std::vector<int64_t>& strides,
+                                                    const std::vector<int64_t>* end,
+                                                    const std::vector<int64_t>& strides,
                                                     const StridedSliceMasks& masks) {
   if ((begin != nullptr && begin->size() != strides.size()) || (end != nullptr && end->size() != strides.size())) {
-    return invalid_argument("Expected begin, end, and strides to be 1D equal size tensors, but got sizes ", begin ? begin->size() : 0, ", ",
-                            end ? end->size() : 0, ", and ", strides.size(), " instead.");
+    return invalid_argument("Expected begin, end, and strides to be 1D equal size tensors, but got sizes ",
+                            begin ? begin->size() : 0, ", ", end ? end->size() : 0, ", and ", strides.size(),
+                            " instead.");
   }
   if (!input.has_rank()) return StridedSliceSpec();
   MR_ASSIGN_OR_RETURN(const Dense dense, densify(input.rank(), begin, end, strides, masks));

@@ -21,36 +21,23 @@ void append_number(std::string& out, double v, int digits) {
 void append_element(std::string& out, const Tensor& t, int64_t i) {
   const auto at = static_cast<size_t>(i);
   switch (t.dtype()) {
-    case DataType::kFloat:
-      return append_number(out, static_cast<double>(t.unchecked<float>()[at]), 9);
-    case DataType::kDouble:
-      return append_number(out, t.unchecked<double>()[at], 17);
+    case DataType::kFloat: return append_number(out, static_cast<double>(t.unchecked<float>()[at]), 9);
+    case DataType::kDouble: return append_number(out, t.unchecked<double>()[at], 17);
     case DataType::kHalf:
       return append_number(out, static_cast<double>(static_cast<float>(t.unchecked<Half>()[at])), 9);
     case DataType::kBfloat16:
       return append_number(out, static_cast<double>(static_cast<float>(t.unchecked<BFloat16>()[at])), 9);
-    case DataType::kInt8:
-      return str_append(&out, int{t.unchecked<int8_t>()[at]});
-    case DataType::kInt16:
-      return str_append(&out, int{t.unchecked<int16_t>()[at]});
-    case DataType::kInt32:
-      return str_append(&out, t.unchecked<int32_t>()[at]);
-    case DataType::kInt64:
-      return str_append(&out, t.unchecked<int64_t>()[at]);
-    case DataType::kUint8:
-      return str_append(&out, int{t.unchecked<uint8_t>()[at]});
-    case DataType::kUint16:
-      return str_append(&out, int{t.unchecked<uint16_t>()[at]});
-    case DataType::kUint32:
-      return str_append(&out, t.unchecked<uint32_t>()[at]);
-    case DataType::kUint64:
-      return str_append(&out, t.unchecked<uint64_t>()[at]);
-    case DataType::kBool:
-      return str_append(&out, int{t.unchecked<bool>()[at]});
-    case DataType::kString:
-      return str_append(&out, "\"", t.unchecked<std::string>()[at], "\"");
-    default:
-      out += "?";
+    case DataType::kInt8: return str_append(&out, int{t.unchecked<int8_t>()[at]});
+    case DataType::kInt16: return str_append(&out, int{t.unchecked<int16_t>()[at]});
+    case DataType::kInt32: return str_append(&out, t.unchecked<int32_t>()[at]);
+    case DataType::kInt64: return str_append(&out, t.unchecked<int64_t>()[at]);
+    case DataType::kUint8: return str_append(&out, int{t.unchecked<uint8_t>()[at]});
+    case DataType::kUint16: return str_append(&out, int{t.unchecked<uint16_t>()[at]});
+    case DataType::kUint32: return str_append(&out, t.unchecked<uint32_t>()[at]);
+    case DataType::kUint64: return str_append(&out, t.unchecked<uint64_t>()[at]);
+    case DataType::kBool: return str_append(&out, int{t.unchecked<bool>()[at]});
+    case DataType::kString: return str_append(&out, "\"", t.unchecked<std::string>()[at], "\"");
+    default: out += "?";
   }
 }
 
@@ -161,8 +148,7 @@ class StringNGrams final : public Kernel {
       const int64_t value = i == 0 ? 0 : counts[i - 1];
       if (out_splits->dtype() == DataType::kInt32)
         out_splits->unchecked_mutable<int32_t>()[i] = static_cast<int32_t>(value);
-      else
-        out_splits->unchecked_mutable<int64_t>()[i] = value;
+      else out_splits->unchecked_mutable<int64_t>()[i] = value;
     }
     return absl::OkStatus();
   }

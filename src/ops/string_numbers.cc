@@ -41,71 +41,46 @@ class AsString final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto out, ctx.output<std::string>(0, ctx.shape(0)));
     switch (ctx.input(0).dtype()) {
-      case DataType::kFloat:
-        return reals<float>(ctx, out);
-      case DataType::kDouble:
-        return reals<double>(ctx, out);
-      case DataType::kHalf:
-        return reals<Half>(ctx, out);
-      case DataType::kBfloat16:
-        return reals<BFloat16>(ctx, out);
-      case DataType::kComplex64:
-        return complexes<Complex64>(ctx, out);
-      case DataType::kComplex128:
-        return complexes<Complex128>(ctx, out);
-      case DataType::kInt8:
-        return integers<int8_t>(ctx, out);
-      case DataType::kInt16:
-        return integers<int16_t>(ctx, out);
-      case DataType::kInt32:
-        return integers<int32_t>(ctx, out);
-      case DataType::kInt64:
-        return integers<int64_t>(ctx, out);
-      case DataType::kUint8:
-        return integers<uint8_t>(ctx, out);
-      case DataType::kUint16:
-        return integers<uint16_t>(ctx, out);
-      case DataType::kUint32:
-        return integers<uint32_t>(ctx, out);
-      case DataType::kUint64:
-        return integers<uint64_t>(ctx, out);
-      case DataType::kBool:
-        return each<bool>(ctx, out, [&](bool v) { return text("s", v ? "true" : "false"); });
-      case DataType::kString:
-        return each<std::string>(ctx, out, [&](const std::string& v) { return padded(v); });
-      default:
-        return unimplemented("AsString of ", dtype_name(ctx.input(0).dtype()), " is not supported.");
+      case DataType::kFloat: return reals<float>(ctx, out);
+      case DataType::kDouble: return reals<double>(ctx, out);
+      case DataType::kHalf: return reals<Half>(ctx, out);
+      case DataType::kBfloat16: return reals<BFloat16>(ctx, out);
+      case DataType::kComplex64: return complexes<Complex64>(ctx, out);
+      case DataType::kComplex128: return complexes<Complex128>(ctx, out);
+      case DataType::kInt8: return integers<int8_t>(ctx, out);
+      case DataType::kInt16: return integers<int16_t>(ctx, out);
+      case DataType::kInt32: return integers<int32_t>(ctx, out);
+      case DataType::kInt64: return integers<int64_t>(ctx, out);
+      case DataType::kUint8: return integers<uint8_t>(ctx, out);
+      case DataType::kUint16: return integers<uint16_t>(ctx, out);
+      case DataType::kUint32: return integers<uint32_t>(ctx, out);
+      case DataType::kUint64: return integers<uint64_t>(ctx, out);
+      case DataType::kBool: return each<bool>(ctx, out, [&](bool v) { return text("s", v ? "true" : "false"); });
+      case DataType::kString: return each<std::string>(ctx, out, [&](const std::string& v) { return padded(v); });
+      default: return unimplemented("AsString of ", dtype_name(ctx.input(0).dtype()), " is not supported.");
     }
   }
 
-  template <class T, class F>
-  static absl::Status each(KernelContext& ctx, std::span<std::string> out, F f) {
+  template <class T, class F> static absl::Status each(KernelContext& ctx, std::span<std::string> out, F f) {
     MR_ASSIGN_OR_RETURN(const auto in, ctx.flat<T>(0));
     for (size_t i = 0; i < in.size(); ++i) out[i] = f(in[i]);
     return absl::OkStatus();
   }
-  template <class T>
-  absl::Status reals(KernelContext& ctx, std::span<std::string> out) const {
+  template <class T> absl::Status reals(KernelContext& ctx, std::span<std::string> out) const {
     return each<T>(ctx, out, [&](T v) {
-      if constexpr (std::is_same_v<T, double>)
-        return real(v);
-      else
-        return real(static_cast<double>(static_cast<float>(v)));
+      if constexpr (std::is_same_v<T, double>) return real(v);
+      else return real(static_cast<double>(static_cast<float>(v)));
     });
   }
-  template <class T>
-  absl::Status complexes(KernelContext& ctx, std::span<std::string> out) const {
+  template <class T> absl::Status complexes(KernelContext& ctx, std::span<std::string> out) const {
     return each<T>(ctx, out, [&](T v) {
       return "(" + real(static_cast<double>(v.real())) + "," + real(static_cast<double>(v.imag())) + ")";
     });
   }
-  template <class T>
-  absl::Status integers(KernelContext& ctx, std::span<std::string> out) const {
+  template <class T> absl::Status integers(KernelContext& ctx, std::span<std::string> out) const {
     return each<T>(ctx, out, [&](T v) {
-      if constexpr (std::is_signed_v<T>)
-        return text(PRId64, static_cast<int64_t>(v));
-      else
-        return text(PRIu64, static_cast<uint64_t>(v));
+      if constexpr (std::is_signed_v<T>) return text(PRId64, static_cast<int64_t>(v));
+      else return text(PRIu64, static_cast<uint64_t>(v));
     });
   }
 
@@ -118,8 +93,7 @@ class AsString final : public Kernel {
   }
 
   // printf with this node's flags, width and precision.
-  template <class T>
-  std::string text(std::string_view conversion, T v) const {
+  template <class T> std::string text(std::string_view conversion, T v) const {
     std::string format = "%" + flags_;
     if (width_ > -1) format += std::to_string(width_);
     if (precision_ > -1) format += "." + std::to_string(precision_);
@@ -139,18 +113,13 @@ class AsString final : public Kernel {
   char conversion_ = 'f';
 };
 
-template <class T>
-bool parse_number(const std::string& s, T* value) {
-  if constexpr (std::is_same_v<T, float>)
-    return absl::SimpleAtof(s, value);
-  else if constexpr (std::is_same_v<T, double>)
-    return absl::SimpleAtod(s, value);
-  else
-    return absl::SimpleAtoi(s, value);
+template <class T> bool parse_number(const std::string& s, T* value) {
+  if constexpr (std::is_same_v<T, float>) return absl::SimpleAtof(s, value);
+  else if constexpr (std::is_same_v<T, double>) return absl::SimpleAtod(s, value);
+  else return absl::SimpleAtoi(s, value);
 }
 
-template <class T>
-class StringToNumber final : public Kernel {
+template <class T> class StringToNumber final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto in, ctx.flat<std::string>(0));
     MR_ASSIGN_OR_RETURN(const auto out, ctx.output<T>(0, ctx.shape(0)));
@@ -165,8 +134,7 @@ class StringToNumber final : public Kernel {
 uint64_t legacy_hash(std::string_view s) { return hash64(s); }
 uint64_t fast_hash(std::string_view s) { return fingerprint64(s); }
 
-template <uint64_t (*hash)(std::string_view)>
-class StringToHashBucket final : public Kernel {
+template <uint64_t (*hash)(std::string_view)> class StringToHashBucket final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto in, ctx.flat<std::string>(0));
     MR_ASSIGN_OR_RETURN(const int64_t buckets, get_attr<int64_t>(ctx.node(), "num_buckets"));

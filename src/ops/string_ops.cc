@@ -212,8 +212,7 @@ class BroadcastOffsets {
   int64_t offset_ = 0;
 };
 
-template <class T>
-class Substr final : public Kernel {
+template <class T> class Substr final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto in, ctx.flat<std::string>(0));
     MR_ASSIGN_OR_RETURN(const auto pos, ctx.flat<T>(1));
@@ -253,8 +252,7 @@ class Substr final : public Kernel {
 // ---- Case and space
 
 // Without encoding only ASCII letters change; with "utf-8" all that have another case of their own.
-template <bool upper>
-class StringCase final : public Kernel {
+template <bool upper> class StringCase final : public Kernel {
   absl::Status init(KernelInit& init) override {
     MR_ASSIGN_OR_RETURN(const std::string encoding, init.attr<std::string>("encoding"));
     if (!encoding.empty() && encoding != "utf-8")
@@ -414,10 +412,8 @@ absl::Status reduce_join_shape(ShapeContext& c) {
     reduced[static_cast<size_t>(axis < 0 ? axis + rank : axis)] = true;
   }
   for (size_t d = 0; d < dims.size(); ++d) {
-    if (!reduced[d])
-      left.push_back(dims[d]);
-    else if (keep_dims)
-      left.push_back(1);
+    if (!reduced[d]) left.push_back(dims[d]);
+    else if (keep_dims) left.push_back(1);
   }
   return c.set_output(0, make_partial_shape(left));
 }

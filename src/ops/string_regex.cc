@@ -50,10 +50,8 @@ absl::Status replace_all(KernelContext& ctx, const RE2& regex, const std::string
   MR_ASSIGN_OR_RETURN(const auto out, ctx.output<std::string>(0, ctx.shape(0)));
   for (size_t i = 0; i < in.size(); ++i) {
     out[i] = in[i];
-    if (global)
-      RE2::GlobalReplace(&out[i], regex, rewrite);
-    else
-      RE2::Replace(&out[i], regex, rewrite);
+    if (global) RE2::GlobalReplace(&out[i], regex, rewrite);
+    else RE2::Replace(&out[i], regex, rewrite);
   }
   return absl::OkStatus();
 }

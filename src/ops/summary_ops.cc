@@ -19,16 +19,13 @@ namespace {
 constexpr uint32_t kSummaryValue = 1;
 constexpr uint32_t kTag = 1, kSimpleValue = 2, kHistogram = 5, kNodeName = 7, kTensor = 8, kMetadata = 9;
 
-template <class T>
-double as_double(T value) {
+template <class T> double as_double(T value) {
   if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)
     return static_cast<double>(static_cast<float>(value));
-  else
-    return static_cast<double>(value);
+  else return static_cast<double>(value);
 }
 
-template <class T>
-class ScalarSummary final : public Kernel {
+template <class T> class ScalarSummary final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto tags, ctx.flat<std::string>(0));
     MR_ASSIGN_OR_RETURN(const auto values, ctx.flat<T>(1));
@@ -47,8 +44,7 @@ class ScalarSummary final : public Kernel {
   }
 };
 
-template <class T>
-class HistogramSummary final : public Kernel {
+template <class T> class HistogramSummary final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const auto tags, ctx.flat<std::string>(0));
     if (tags.size() != 1) return invalid_argument("tags must be scalar");
@@ -72,10 +68,8 @@ class HistogramSummary final : public Kernel {
 bool read_tag(std::string_view value, std::string_view* tag) {
   WireReader r(value);
   while (r.next()) {
-    if (r.is(kTag, WireType::kBytes))
-      *tag = r.bytes();
-    else
-      r.skip();
+    if (r.is(kTag, WireType::kBytes)) *tag = r.bytes();
+    else r.skip();
   }
   return r.ok();
 }

@@ -69,10 +69,8 @@ TEST(Summaries, histogram) {
   WireReader v(outer.bytes());
   std::string_view histogram;
   while (v.next()) {
-    if (v.is(5, WireType::kBytes))
-      histogram = v.bytes();
-    else
-      v.skip();
+    if (v.is(5, WireType::kBytes)) histogram = v.bytes();
+    else v.skip();
   }
   double min = 0, max = 0, num = 0, sum = 0, squares = 0;
   std::vector<double> limits, buckets;
@@ -84,8 +82,7 @@ TEST(Summaries, histogram) {
        : h.field() == 3 ? num
        : h.field() == 4 ? sum
                         : squares) = std::bit_cast<double>(h.fixed64());
-    else
-      (h.field() == 6 ? limits : buckets) = doubles(h.bytes());
+    else (h.field() == 6 ? limits : buckets) = doubles(h.bytes());
   }
   ASSERT_TRUE(h.ok());
   EXPECT_EQ((std::vector<double>{min, max, num, sum, squares}), (std::vector<double>{-1, 1, 4, 1, 3}));

@@ -31,7 +31,8 @@ absl::Status tile_shape(ShapeContext& c) {
   std::vector<int64_t> dims(static_cast<size_t>(rank), -1);
   const std::optional<PartialTensorShape> multiples = known_partial(c, 1);
   for (size_t d = 0; d < dims.size(); ++d) {
-    const int64_t m = multiples && static_cast<int64_t>(d) < multiples->rank() ? multiples->dim(static_cast<int>(d)) : -1;
+    const int64_t m =
+        multiples && static_cast<int64_t>(d) < multiples->rank() ? multiples->dim(static_cast<int>(d)) : -1;
     dims[d] = multiply_dims(input.has_rank() ? input.dim(static_cast<int>(d)) : -1, m);
   }
   return c.set_output(0, make_partial_shape(dims));
@@ -42,7 +43,8 @@ class Tile final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     const Tensor input = ctx.input(0);
     if (ctx.input(1).rank() != 1 || ctx.input(1).num_elements() != input.rank()) {
-      return invalid_argument("Expected multiples argument to be a vector of length ", input.rank(), " but got length ", ctx.input(1).num_elements());
+      return invalid_argument("Expected multiples argument to be a vector of length ", input.rank(), " but got length ",
+                              ctx.input(1).num_elements());
     }
     MR_ASSIGN_OR_RETURN(const std::vector<int64_t> multiples, ctx.int_values(1));
     const auto rank = static_cast<size_t>(input.rank());
@@ -60,9 +62,10 @@ class Tile final : public Kernel {
     }
     MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape(out_dims));
     if (shape == input.shape()) return ctx.set_output(0, input);
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     if (shape.num_elements() == 0) return absl::OkStatus();
-    return strided_copy(input.dtype(), dims, input.raw_data(), strides, out->raw_mutable_data(), row_major_strides(dims));
+    return strided_copy(input.dtype(), dims, input.raw_data(), strides, out->raw_mutable_data(),
+                        row_major_strides(dims));
   }
 };
 
@@ -93,9 +96,15 @@ absl::Status tile_gradient(GradientContext& g) {
 }  // namespace
 
 void register_tile(Registry& registry) {
-  registry.op("Tile").input("input: T").input("multiples: Tmultiples").output("output: T").attr("T: type")
+  registry.op("Tile")
+      .input("input: T")
+      .input("multiples: Tmultiples")
+      .output("output: T")
+      .attr("T: type")
       .attr("Tmultiples: {int32, int64} = DT_INT32")
-      .shape(tile_shape).cpu<Tile>().gradient(tile_gradient)
+      .shape(tile_shape)
+      .cpu<Tile>()
+      .gradient(tile_gradient)
       .doc("A tensor repeated multiples[i] times along dimension i.");
 }
 

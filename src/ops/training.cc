@@ -25,10 +25,12 @@ Places places_of(const ApplyForm& form, bool sparse) {
 
 namespace {
 
-absl::Status check_slots(const std::vector<std::string>& names, const Tensor* const* slots, std::string_view separator) {
+absl::Status check_slots(const std::vector<std::string>& names, const Tensor* const* slots,
+                         std::string_view separator) {
   for (size_t k = 1; k < names.size(); ++k) {
     if (!(slots[k]->shape() == slots[0]->shape())) {
-      return invalid_argument("var and ", names[k], " do not have the same shape", separator, slots[0]->shape(), " ", slots[k]->shape());
+      return invalid_argument("var and ", names[k], " do not have the same shape", separator, slots[0]->shape(), " ",
+                              slots[k]->shape());
     }
   }
   return absl::OkStatus();
@@ -36,7 +38,8 @@ absl::Status check_slots(const std::vector<std::string>& names, const Tensor* co
 
 }  // namespace
 
-absl::Status check_dense(KernelContext& ctx, const Places& p, const std::vector<std::string>& slot_names, const Tensor* const* slots) {
+absl::Status check_dense(KernelContext& ctx, const Places& p, const std::vector<std::string>& slot_names,
+                         const Tensor* const* slots) {
   MR_RETURN_IF_ERROR(check_slots(slot_names, slots, ""));
   if (!(slots[0]->shape() == ctx.shape(p.gradient))) {
     return invalid_argument("var and grad do not have the same shape", slots[0]->shape(), " ", ctx.shape(p.gradient));
@@ -44,17 +47,20 @@ absl::Status check_dense(KernelContext& ctx, const Places& p, const std::vector<
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<int64_t>> check_sparse(KernelContext& ctx, const Places& p, const std::vector<std::string>& slot_names,
+absl::StatusOr<std::vector<int64_t>> check_sparse(KernelContext& ctx, const Places& p,
+                                                  const std::vector<std::string>& slot_names,
                                                   const Tensor* const* slots) {
   MR_RETURN_IF_ERROR(check_slots(slot_names, slots, ""));
   const TensorShape &var = slots[0]->shape(), &grad = ctx.shape(p.gradient), &indices = ctx.shape(p.indices);
   if (var.rank() < 1) return invalid_argument("var must be at least 1 dimensional");
   if (indices.rank() != 1) return invalid_argument("indices must be one-dimensional");
-  if (grad.rank() != var.rank()) return invalid_argument("var and grad must have the same number of dimensions: ", var, " ", grad);
+  if (grad.rank() != var.rank())
+    return invalid_argument("var and grad must have the same number of dimensions: ", var, " ", grad);
   for (int d = 1; d < var.rank(); ++d) {
     if (var.dim(d) != grad.dim(d)) return invalid_argument("var and grad must match in dimension ", d);
   }
-  if (grad.dim(0) != indices.dim(0)) return invalid_argument("grad must be the same size as indices in the first dimension.");
+  if (grad.dim(0) != indices.dim(0))
+    return invalid_argument("grad must be the same size as indices in the first dimension.");
   MR_ASSIGN_OR_RETURN(std::vector<int64_t> rows, ctx.int_values(p.indices));
   for (size_t i = 0; i < rows.size(); ++i) {
     if (rows[i] < 0 || rows[i] >= var.dim(0)) {
@@ -72,12 +78,14 @@ absl::Status shape_of_form(ShapeContext& c, const Places& p) {
   PartialTensorShape var = shape_of_slot(0);
   for (int k = 1; k < p.slots; ++k) {
     absl::StatusOr<PartialTensorShape> both = merge(var, shape_of_slot(k));
-    if (!both.ok()) return invalid_argument("var and input ", k, " do not have the same shape", var, " ", shape_of_slot(k));
+    if (!both.ok())
+      return invalid_argument("var and input ", k, " do not have the same shape", var, " ", shape_of_slot(k));
     var = *both;
   }
   for (int i = p.slots; i < p.count; ++i) {
     if (i == p.gradient || i == p.indices) continue;
-    if (c.input(i).has_rank() && c.input(i).rank() != 0) return invalid_argument("input ", i, " is not a scalar: ", c.input(i));
+    if (c.input(i).has_rank() && c.input(i).rank() != 0)
+      return invalid_argument("input ", i, " is not a scalar: ", c.input(i));
   }
   const PartialTensorShape& grad = c.input(p.gradient);
   if (p.indices < 0) {
@@ -86,7 +94,8 @@ absl::Status shape_of_form(ShapeContext& c, const Places& p) {
     var = *both;
   } else {
     MR_ASSIGN_OR_RETURN(const PartialTensorShape indices, c.with_rank(p.indices, 1));
-    if (grad.has_rank() && grad.rank() > 0 && indices.has_rank() && grad.dim(0) >= 0 && indices.dim(0) >= 0 && grad.dim(0) != indices.dim(0)) {
+    if (grad.has_rank() && grad.rank() > 0 && indices.has_rank() && grad.dim(0) >= 0 && indices.dim(0) >= 0 &&
+        grad.dim(0) != indices.dim(0)) {
       return invalid_argument("grad must be the same size as indices in the first dimension.");
     }
   }
@@ -102,8 +111,10 @@ OpBuilder declare(Registry& registry, const ApplyForm& form, bool sparse, bool r
     if (is_gradient && sparse) op.input("indices: Tindices");
   }
   if (!resource) op.output("out: Ref(T)");
-  op.attr("T: {float, double, int32, uint8, int16, int8, complex64, int64, qint8, quint8, qint32, bfloat16, qint16, quint16, uint16, "
-          "complex128, half, uint32, uint64}");
+  op.attr(
+      "T: {float, double, int32, uint8, int16, int8, complex64, int64, qint8, quint8, qint32, bfloat16, qint16, "
+      "quint16, uint16, "
+      "complex128, half, uint32, uint64}");
   if (sparse) op.attr("Tindices: {int32, int64}");
   op.attr("use_locking: bool = false");
   if (!form.flag.empty()) op.attr(form.flag);
@@ -125,7 +136,11 @@ struct GradientDescentOp {
 
 struct MomentumOp {
   static ApplyForm form() {
-    return {"ApplyMomentum", {"var", "accum"}, {"lr", "grad", "momentum"}, "grad", "use_nesterov: bool = false",
+    return {"ApplyMomentum",
+            {"var", "accum"},
+            {"lr", "grad", "momentum"},
+            "grad",
+            "use_nesterov: bool = false",
             "accum = accum * momentum + grad; var -= lr * accum, or with Nesterov's look ahead."};
   }
   template <class S> static Momentum<S> make(const Hyperparameters<S>& h) { return {h[0], h[1], h.flag}; }
@@ -133,7 +148,11 @@ struct MomentumOp {
 
 struct KerasMomentumOp {
   static ApplyForm form() {
-    return {"ApplyKerasMomentum", {"var", "accum"}, {"lr", "grad", "momentum"}, "grad", "use_nesterov: bool = false",
+    return {"ApplyKerasMomentum",
+            {"var", "accum"},
+            {"lr", "grad", "momentum"},
+            "grad",
+            "use_nesterov: bool = false",
             "accum = accum * momentum - lr * grad; var += accum, or with Nesterov's look ahead."};
   }
   template <class S> static KerasMomentum<S> make(const Hyperparameters<S>& h) { return {h[0], h[1], h.flag}; }
@@ -141,8 +160,12 @@ struct KerasMomentumOp {
 
 struct AdamOp {
   static ApplyForm form() {
-    return {"ApplyAdam", {"var", "m", "v"}, {"beta1_power", "beta2_power", "lr", "beta1", "beta2", "epsilon", "grad"}, "grad",
-            "use_nesterov: bool = false", "The Adam algorithm (https://arxiv.org/abs/1412.6980)."};
+    return {"ApplyAdam",
+            {"var", "m", "v"},
+            {"beta1_power", "beta2_power", "lr", "beta1", "beta2", "epsilon", "grad"},
+            "grad",
+            "use_nesterov: bool = false",
+            "The Adam algorithm (https://arxiv.org/abs/1412.6980)."};
   }
   template <class S> static Adam<S> make(const Hyperparameters<S>& h) {
     return {h[2] * std::sqrt(S(1) - h[1]) / (S(1) - h[0]), h[3], h[4], h[5], h.flag};

@@ -1,6 +1,7 @@
 #pragma once
-// What the ops that apply gradients share: a table says their inputs, a rule of kernels/optimizer.h their arithmetic; from both
-// come the op's definition, shape function and kernels in its forms: dense and sparse, on references and on resources.
+// What the ops that apply gradients share: a table says their inputs, a rule of kernels/optimizer.h their arithmetic;
+// from both come the op's definition, shape function and kernels in its forms: dense and sparse, on references and on
+// resources.
 
 #include <array>
 #include <memory>
@@ -18,11 +19,11 @@ namespace millrace {
 // The inputs of an op that applies gradients, in order: variables, then numbers and the gradient. Sparse forms take the
 // indices after the gradient.
 struct ApplyForm {
-  std::string op;                       // "ApplyMomentum"; sparse and resource forms are named after it
-  std::vector<std::string> slots;       // "var", "accum"
-  std::vector<std::string> inputs;      // "lr", "grad", "momentum"
-  std::string gradient = "grad";        // which of `inputs` is the gradient
-  std::string flag;                     // a further bool attribute, with its default: "use_nesterov: bool = false"
+  std::string op;                   // "ApplyMomentum"; sparse and resource forms are named after it
+  std::vector<std::string> slots;   // "var", "accum"
+  std::vector<std::string> inputs;  // "lr", "grad", "momentum"
+  std::string gradient = "grad";    // which of `inputs` is the gradient
+  std::string flag;                 // a further bool attribute, with its default: "use_nesterov: bool = false"
   std::string doc;
 };
 
@@ -37,17 +38,19 @@ namespace apply_internal {
 
 // The places of an op's inputs.
 struct Places {
-  int slots = 0;      // inputs [0, slots)
+  int slots = 0;  // inputs [0, slots)
   int gradient = 0;
-  int indices = -1;   // -1 for dense forms
+  int indices = -1;  // -1 for dense forms
   int count = 0;
   std::vector<int> numbers;  // of ApplyForm::inputs without the gradient
 };
 Places places_of(const ApplyForm& form, bool sparse);
 
-absl::Status check_dense(KernelContext& ctx, const Places& p, const std::vector<std::string>& slot_names, const Tensor* const* slots);
+absl::Status check_dense(KernelContext& ctx, const Places& p, const std::vector<std::string>& slot_names,
+                         const Tensor* const* slots);
 // Gives the checked row numbers.
-absl::StatusOr<std::vector<int64_t>> check_sparse(KernelContext& ctx, const Places& p, const std::vector<std::string>& slot_names,
+absl::StatusOr<std::vector<int64_t>> check_sparse(KernelContext& ctx, const Places& p,
+                                                  const std::vector<std::string>& slot_names,
                                                   const Tensor* const* slots);
 absl::Status shape_of_form(ShapeContext& c, const Places& p);
 
@@ -80,7 +83,8 @@ template <class T, class Rule, bool kSparse> class ApplyKernel final : public Ke
     for (size_t k = 0; k < kSlots; ++k) {
       MR_ASSIGN_OR_RETURN(variables[k], inputs_[k].find(ctx, static_cast<int>(k)));
       if (variables[k]->dtype() != dtype_of<T>) {
-        return invalid_argument(form_.slots[k], " holds ", dtype_name(variables[k]->dtype()), ", not ", dtype_name(dtype_of<T>));
+        return invalid_argument(form_.slots[k], " holds ", dtype_name(variables[k]->dtype()), ", not ",
+                                dtype_name(dtype_of<T>));
       }
       to_lock.push_back(variables[k].get());
     }
@@ -128,7 +132,8 @@ template <class T, class Rule, bool kSparse> class ApplyKernel final : public Ke
     Hyperparameters<S> h{.flag = flag_};
     for (size_t i = 0; i < places_.numbers.size(); ++i) {
       const int input = places_.numbers[i];
-      if (ctx.shape(input).rank() != 0) return invalid_argument(name_of_number(i), " is not a scalar: ", ctx.shape(input));
+      if (ctx.shape(input).rank() != 0)
+        return invalid_argument(name_of_number(i), " is not a scalar: ", ctx.shape(input));
       if (ctx.input(input).dtype() == DataType::kInt64) {  // global_step
         MR_ASSIGN_OR_RETURN(const int64_t step, ctx.scalar<int64_t>(input));
         h.values[i] = static_cast<S>(static_cast<float>(step));
@@ -159,12 +164,15 @@ template <class Rule, bool kSparse> absl::Status apply_shape(ShapeContext& c) {
 }
 
 // Registers the rule's op for element types Ts, on references and on resources.
-template <class Rule, bool kSparse, class... Ts> void register_apply(Registry& registry, Types<Ts...>, bool on_references = true) {
+template <class Rule, bool kSparse, class... Ts>
+void register_apply(Registry& registry, Types<Ts...>, bool on_references = true) {
   for (const bool resource : {false, true}) {
     if (!resource && !on_references) continue;
     OpBuilder op = apply_internal::declare(registry, Rule::form(), kSparse, resource);
     op.shape(apply_shape<Rule, kSparse>).not_differentiable();
-    (op.kernel({"CPU", {{"T", dtype_of<Ts>}}, [] { return std::unique_ptr<Kernel>(new ApplyKernel<Ts, Rule, kSparse>); }}), ...);
+    (op.kernel(
+         {"CPU", {{"T", dtype_of<Ts>}}, [] { return std::unique_ptr<Kernel>(new ApplyKernel<Ts, Rule, kSparse>); }}),
+     ...);
   }
 }
 

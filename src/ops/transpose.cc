@@ -17,7 +17,8 @@ namespace {
 // InvalidArgument unless `perm` holds each of 0 .. rank-1 (negative ones counted from the end) once; made non-negative.
 absl::Status check_permutation(std::vector<int64_t>* perm, int rank) {
   if (perm->size() != static_cast<size_t>(rank)) {
-    return invalid_argument("transpose expects a vector of size ", rank, ". But input(1) is a vector of size ", perm->size());
+    return invalid_argument("transpose expects a vector of size ", rank, ". But input(1) is a vector of size ",
+                            perm->size());
   }
   std::vector<bool> seen(perm->size());
   for (int64_t& d : *perm) {
@@ -49,16 +50,14 @@ absl::Status transpose_shape(ShapeContext& c) {
   return c.set_output(0, make_partial_shape(dims));
 }
 
-template <class T>
-void conjugate(Tensor& tensor) {
+template <class T> void conjugate(Tensor& tensor) {
   const std::span<T> values = tensor.unchecked_mutable<T>();
   parallel_for(tensor.num_elements(), 1, [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) values[i] = std::conj(values[i]);
   });
 }
 
-template <bool kConjugate>
-class TransposeKernel final : public Kernel {
+template <bool kConjugate> class TransposeKernel final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     const Tensor x = ctx.input(0);
@@ -83,8 +82,9 @@ class TransposeKernel final : public Kernel {
       MR_ASSIGN_OR_RETURN(Tensor out, reshaped(x, shape));
       return ctx.set_output(0, std::move(out));
     }
-    MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
-    MR_RETURN_IF_ERROR(strided_copy(x.dtype(), dims, x.raw_data(), strides, out->raw_mutable_data(), row_major_strides(dims)));
+    MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
+    MR_RETURN_IF_ERROR(
+        strided_copy(x.dtype(), dims, x.raw_data(), strides, out->raw_mutable_data(), row_major_strides(dims)));
     if (is_conjugate && x.dtype() == DataType::kComplex64) conjugate<Complex64>(*out);
     if (is_conjugate && x.dtype() == DataType::kComplex128) conjugate<Complex128>(*out);
     return absl::OkStatus();
@@ -102,8 +102,7 @@ absl::Status transpose_gradient(GradientContext& g) {
 
 absl::Status invert_permutation_shape(ShapeContext& c) { return c.set_output(0, c.with_rank(0, 1)); }
 
-template <class T>
-class InvertPermutation final : public Kernel {
+template <class T> class InvertPermutation final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     if (ctx.input(0).rank() != 1) return invalid_argument("invert_permutation expects a 1D vector.");
@@ -125,16 +124,33 @@ class InvertPermutation final : public Kernel {
 }  // namespace
 
 void register_transpose(Registry& registry) {
-  registry.op("Transpose").input("x: T").input("perm: Tperm").output("y: T").attr("T: type")
+  registry.op("Transpose")
+      .input("x: T")
+      .input("perm: Tperm")
+      .output("y: T")
+      .attr("T: type")
       .attr("Tperm: {int32, int64} = DT_INT32")
-      .shape(transpose_shape).cpu<TransposeKernel<false>>().gradient(transpose_gradient)
+      .shape(transpose_shape)
+      .cpu<TransposeKernel<false>>()
+      .gradient(transpose_gradient)
       .doc("Dimension i of the result is dimension perm[i] of x.");
-  registry.op("ConjugateTranspose").input("x: T").input("perm: Tperm").output("y: T").attr("T: type")
+  registry.op("ConjugateTranspose")
+      .input("x: T")
+      .input("perm: Tperm")
+      .output("y: T")
+      .attr("T: type")
       .attr("Tperm: {int32, int64} = DT_INT32")
-      .shape(transpose_shape).cpu<TransposeKernel<true>>().gradient(transpose_gradient)
+      .shape(transpose_shape)
+      .cpu<TransposeKernel<true>>()
+      .gradient(transpose_gradient)
       .doc("Transpose, of complex conjugates.");
-  registry.op("InvertPermutation").input("x: T").output("y: T").attr("T: {int32, int64} = DT_INT32")
-      .shape(invert_permutation_shape).cpu<InvertPermutation, int32_t, int64_t>().not_differentiable()
+  registry.op("InvertPermutation")
+      .input("x: T")
+      .output("y: T")
+      .attr("T: {int32, int64} = DT_INT32")
+      .shape(invert_permutation_shape)
+      .cpu<InvertPermutation, int32_t, int64_t>()
+      .not_differentiable()
       .doc("y[x[i]] = i for a permutation x of 0 .. n-1.");
 }
 

@@ -1,5 +1,5 @@
-// ParameterizedTruncatedNormal: normal numbers between bounds, by the sampler that suits the bounds (Robert, "Simulation of truncated
-// normal variables", Statistics and Computing 5, 1995).
+// ParameterizedTruncatedNormal: normal numbers between bounds, by the sampler that suits the bounds (Robert,
+// "Simulation of truncated normal variables", Statistics and Computing 5, 1995).
 
 #include <algorithm>
 #include <cmath>
@@ -34,7 +34,9 @@ template <> struct Draws<float> {
 template <> struct Draws<Half> {
   using S = float;
   static constexpr int kCount = 4;
-  static S one(uint32_t x) { return static_cast<float>(Half::from_bits(static_cast<uint16_t>((15u << 10) | (x & 0x3ffu)))) - 1.0f; }
+  static S one(uint32_t x) {
+    return static_cast<float>(Half::from_bits(static_cast<uint16_t>((15u << 10) | (x & 0x3ffu)))) - 1.0f;
+  }
   static std::array<S, 4> uniform(Philox& g) {
     const Philox::Result r = g();
     return {one(r[0]), one(r[1]), one(r[2]), one(r[3])};
@@ -153,11 +155,13 @@ template <class T> class ParameterizedTruncatedNormal final : public Kernel {
     bool all_single = true;
     static constexpr const char* kNames[] = {"means", "stdevs", "minvals", "maxvals"};
     for (int i = 0; i < 4; ++i) {
-      if (ctx.shape(i + 1).rank() > 1) return invalid_argument("Input ", kNames[i], " should be a scalar or vector, got shape: ", ctx.shape(i + 1));
+      if (ctx.shape(i + 1).rank() > 1)
+        return invalid_argument("Input ", kNames[i], " should be a scalar or vector, got shape: ", ctx.shape(i + 1));
       MR_ASSIGN_OR_RETURN(parameters[i], ctx.flat<T>(i + 1));
       const auto count = static_cast<int64_t>(parameters[i].size());
       if (count != 1 && count != batches) {
-        return invalid_argument("Input ", kNames[i], " should have length 1 or shape[0], got shape: ", ctx.shape(i + 1));
+        return invalid_argument("Input ", kNames[i],
+                                " should have length 1 or shape[0], got shape: ", ctx.shape(i + 1));
       }
       all_single = all_single && count == 1;
     }
@@ -167,13 +171,15 @@ template <class T> class ParameterizedTruncatedNormal final : public Kernel {
       per_batch = 100;
       batches = (static_cast<int64_t>(out.size()) + per_batch - 1) / per_batch;
     }
-    Philox generator = generator_.reserve(static_cast<uint64_t>(batches) * 2 * kMaxIterations * static_cast<uint64_t>(per_batch + 3) / 4);
+    Philox generator = generator_.reserve(static_cast<uint64_t>(batches) * 2 * kMaxIterations *
+                                          static_cast<uint64_t>(per_batch + 3) / 4);
     for (int64_t b = 0; b < batches; ++b) {
       const auto parameter = [&](int i) {
         return static_cast<S>(parameters[i][parameters[i].size() == 1 ? 0 : static_cast<size_t>(b)]);
       };
       Sampler<T> sampler;
-      if (!sampler.set(parameter(0), parameter(1), parameter(2), parameter(3))) return invalid_argument("Invalid parameters");
+      if (!sampler.set(parameter(0), parameter(1), parameter(2), parameter(3)))
+        return invalid_argument("Invalid parameters");
       const auto begin = static_cast<size_t>(b * per_batch);
       sampler.fill(generator, out.subspan(begin, std::min(static_cast<size_t>(per_batch), out.size() - begin)));
     }
@@ -187,11 +193,24 @@ template <class T> class ParameterizedTruncatedNormal final : public Kernel {
 }  // namespace
 
 void register_truncated_normal(Registry& registry) {
-  registry.op("ParameterizedTruncatedNormal").input("shape: T").input("means: dtype").input("stdevs: dtype").input("minvals: dtype")
-      .input("maxvals: dtype").output("output: dtype").attr("seed: int = 0").attr("seed2: int = 0")
-      .attr("dtype: {half, bfloat16, float, double}").attr("T: {int32, int64}").stateful().shape(truncated_shape)
-      .cpu<ParameterizedTruncatedNormal, Half, float, double>("dtype").not_differentiable()
-      .doc("Normal numbers of given means and deviations within bounds, which may differ per row of the first dimension.");
+  registry.op("ParameterizedTruncatedNormal")
+      .input("shape: T")
+      .input("means: dtype")
+      .input("stdevs: dtype")
+      .input("minvals: dtype")
+      .input("maxvals: dtype")
+      .output("output: dtype")
+      .attr("seed: int = 0")
+      .attr("seed2: int = 0")
+      .attr("dtype: {half, bfloat16, float, double}")
+      .attr("T: {int32, int64}")
+      .stateful()
+      .shape(truncated_shape)
+      .cpu<ParameterizedTruncatedNormal, Half, float, double>("dtype")
+      .not_differentiable()
+      .doc(
+          "Normal numbers of given means and deviations within bounds, which may differ per row of the first "
+          "dimension.");
 }
 
 }  // namespace millrace

@@ -22,27 +22,20 @@ using SignedReals = Types<Half, BFloat16, float, double, int8_t, int16_t, int32_
 
 struct Abs {
   static constexpr UnaryLoop float_loop = &vector_loops::abs;
-  template <class T>
-  T operator()(T x) const {
-    if constexpr (std::is_integral_v<T>)
-      return x < 0 ? wrapping(T(0), x, [](auto a, auto b) { return a - b; }) : x;
-    else
-      return std::abs(x);
+  template <class T> T operator()(T x) const {
+    if constexpr (std::is_integral_v<T>) return x < 0 ? wrapping(T(0), x, [](auto a, auto b) { return a - b; }) : x;
+    else return std::abs(x);
   }
 };
 struct Neg {
   static constexpr UnaryLoop float_loop = &vector_loops::neg;
-  template <class T>
-  T operator()(T x) const {
-    if constexpr (std::is_integral_v<T>)
-      return wrapping(T(0), x, [](auto a, auto b) { return a - b; });
-    else
-      return -x;
+  template <class T> T operator()(T x) const {
+    if constexpr (std::is_integral_v<T>) return wrapping(T(0), x, [](auto a, auto b) { return a - b; });
+    else return -x;
   }
 };
 struct Sign {
-  template <class T>
-  T operator()(T x) const {
+  template <class T> T operator()(T x) const {
     if constexpr (is_complex_type<T>) {
       const auto size = std::abs(x);
       return size == 0 ? T(0) : x / size;
@@ -55,46 +48,32 @@ struct Sign {
 };
 struct Reciprocal {
   static constexpr UnaryLoop float_loop = &vector_loops::reciprocal;
-  template <class T>
-  T operator()(T x) const {
-    return T(1) / x;
-  }
+  template <class T> T operator()(T x) const { return T(1) / x; }
 };
 struct Square {
   static constexpr UnaryLoop float_loop = &vector_loops::square;
-  template <class T>
-  T operator()(T x) const {
+  template <class T> T operator()(T x) const {
     return wrapping(x, x, [](auto a, auto b) { return a * b; });
   }
 };
 struct Sqrt {
   static constexpr UnaryLoop float_loop = &vector_loops::sqrt;
   static constexpr double kCost = 1;
-  template <class T>
-  T operator()(T x) const {
-    return std::sqrt(x);
-  }
+  template <class T> T operator()(T x) const { return std::sqrt(x); }
 };
 struct Rsqrt {
   static constexpr UnaryLoop float_loop = &vector_loops::rsqrt;
   static constexpr double kCost = 1.5;
-  template <class T>
-  T operator()(T x) const {
-    return T(1) / std::sqrt(x);
-  }
+  template <class T> T operator()(T x) const { return T(1) / std::sqrt(x); }
 };
 struct Exp {
   static constexpr UnaryLoop float_loop = &vector_loops::exp;
   static constexpr double kCost = 3;
-  template <class T>
-  T operator()(T x) const {
-    return std::exp(x);
-  }
+  template <class T> T operator()(T x) const { return std::exp(x); }
 };
 struct Expm1 {
   static constexpr double kCost = 6;
-  template <class T>
-  T operator()(T x) const {
+  template <class T> T operator()(T x) const {
     if constexpr (is_complex_type<T>) {
       // e^(a+bi) - 1 without cancellation near 0.
       using R = typename T::value_type;
@@ -108,28 +87,19 @@ struct Expm1 {
 struct Log {
   static constexpr UnaryLoop float_loop = &vector_loops::log;
   static constexpr double kCost = 3;
-  template <class T>
-  T operator()(T x) const {
-    return std::log(x);
-  }
+  template <class T> T operator()(T x) const { return std::log(x); }
 };
 struct Log1p {
   static constexpr double kCost = 6;
-  template <class T>
-  T operator()(T x) const {
-    if constexpr (is_complex_type<T>)
-      return std::log(T(1) + x);
-    else
-      return std::log1p(x);
+  template <class T> T operator()(T x) const {
+    if constexpr (is_complex_type<T>) return std::log(T(1) + x);
+    else return std::log1p(x);
   }
 };
-#define MR_STD_FUNCTOR(name, function) \
-  struct name {                        \
-    static constexpr double kCost = 8; \
-    template <class T>                 \
-    T operator()(T x) const {          \
-      return function(x);              \
-    }                                  \
+#define MR_STD_FUNCTOR(name, function)                                 \
+  struct name {                                                        \
+    static constexpr double kCost = 8;                                 \
+    template <class T> T operator()(T x) const { return function(x); } \
   };
 MR_STD_FUNCTOR(Sin, std::sin)
 MR_STD_FUNCTOR(Cos, std::cos)
@@ -146,61 +116,41 @@ MR_STD_FUNCTOR(Atanh, std::atanh)
 struct Tanh {
   static constexpr UnaryLoop float_loop = &vector_loops::tanh;
   static constexpr double kCost = 8;
-  template <class T>
-  T operator()(T x) const {
-    return std::tanh(x);
-  }
+  template <class T> T operator()(T x) const { return std::tanh(x); }
 };
 struct Sigmoid {
   static constexpr UnaryLoop float_loop = &vector_loops::sigmoid;
   static constexpr double kCost = 4;
-  template <class T>
-  T operator()(T x) const {
-    return T(1) / (T(1) + std::exp(-x));
-  }
+  template <class T> T operator()(T x) const { return T(1) / (T(1) + std::exp(-x)); }
 };
 
 // What follows from an output y = f(x) and its gradient dy.
-template <class T>
-T conj_of(T x) {
-  if constexpr (is_complex_type<T>)
-    return std::conj(x);
-  else
-    return x;
+template <class T> T conj_of(T x) {
+  if constexpr (is_complex_type<T>) return std::conj(x);
+  else return x;
 }
 // The rules of sigmoid and tanh conjugate y themselves; those of the others leave it to the kernel.
 struct SigmoidGrad {
   static constexpr BinaryLoop float_loop = &vector_loops::sigmoid_grad;
-  template <class T>
-  T operator()(T y, T dy) const {
-    return dy * y * (T(1) - y);
-  }
+  template <class T> T operator()(T y, T dy) const { return dy * y * (T(1) - y); }
 };
 struct TanhGrad {
   static constexpr BinaryLoop float_loop = &vector_loops::tanh_grad;
-  template <class T>
-  T operator()(T y, T dy) const {
-    return dy * (T(1) - y * y);
-  }
+  template <class T> T operator()(T y, T dy) const { return dy * (T(1) - y * y); }
 };
 struct SqrtGrad {
   static constexpr BinaryLoop float_loop = &vector_loops::sqrt_grad;
-  template <class T>
-  T operator()(T y, T dy) const {
-    return dy * T(0.5) / conj_of(y);
-  }
+  template <class T> T operator()(T y, T dy) const { return dy * T(0.5) / conj_of(y); }
 };
 struct RsqrtGrad {
   static constexpr BinaryLoop float_loop = &vector_loops::rsqrt_grad;
-  template <class T>
-  T operator()(T y, T dy) const {
+  template <class T> T operator()(T y, T dy) const {
     const T c = conj_of(y);
     return T(-0.5) * (dy * c) * (c * c);
   }
 };
 struct ReciprocalGrad {
-  template <class T>
-  T operator()(T y, T dy) const {
+  template <class T> T operator()(T y, T dy) const {
     const T c = conj_of(y);
     return -dy * c * c;
   }
@@ -208,20 +158,17 @@ struct ReciprocalGrad {
 
 // ---- Gradients. In most the work waits for dy, so that it is not done before the backward pass begins. ----
 
-template <class F>
-absl::Status after_dy(GradientContext& g, F&& rule) {
+template <class F> absl::Status after_dy(GradientContext& g, F&& rule) {
   const Output dy = g.dy(0);
   const auto guard = g.control_dependencies({dy});
   rule(dy);
   return absl::OkStatus();
 }
 // dx = rule(dy, conj(x)).
-template <class F>
-absl::Status of_x(GradientContext& g, F&& rule) {
+template <class F> absl::Status of_x(GradientContext& g, F&& rule) {
   return after_dy(g, [&](const Output& dy) { g.set_dx(0, rule(dy, conj(g, g.x(0)))); });
 }
-template <class F>
-absl::Status of_y(GradientContext& g, F&& rule) {
+template <class F> absl::Status of_y(GradientContext& g, F&& rule) {
   return after_dy(g, [&](const Output& dy) { g.set_dx(0, rule(dy, conj(g, g.y(0)))); });
 }
 
@@ -389,8 +336,7 @@ void gradient_op(Registry& r, std::string_view name, GradientFunction gradient, 
   binary_kernels<Op>(b, FloatsAndComplex{});
 }
 
-template <class Op>
-void float_op(Registry& r, std::string_view name, GradientFunction gradient, std::string_view doc) {
+template <class Op> void float_op(Registry& r, std::string_view name, GradientFunction gradient, std::string_view doc) {
   OpBuilder b = unary(r, name, kFloatAttr, gradient, doc);
   unary_kernels<Op>(b, FloatsAndComplex{});
 }

@@ -22,8 +22,7 @@ struct Key {
 };
 Key key_of(double v) { return v == 0 ? Key{} : Key{std::bit_cast<uint64_t>(v), std::isnan(v)}; }
 
-template <class S>
-Key key_of(DataType dtype, const S& s) {
+template <class S> Key key_of(DataType dtype, const S& s) {
   if constexpr (sizeof(S) == 2) {
     if (dtype == DataType::kHalf) return key_of(static_cast<double>(static_cast<float>(Half::from_bits(s))));
     if (dtype == DataType::kBfloat16) return key_of(static_cast<double>(static_cast<float>(BFloat16::from_bits(s))));
@@ -39,8 +38,7 @@ Key key_of(DataType dtype, const S& s) {
 class Groups {
  public:
   // Position i has this key; returns its group.
-  template <class Map, class K>
-  int64_t add(Map& map, int64_t i, const K& key, bool is_nan) {
+  template <class Map, class K> int64_t add(Map& map, int64_t i, const K& key, bool is_nan) {
     if (!is_nan) {
       const auto [at, is_new] = map.try_emplace(key, static_cast<int64_t>(first.size()));
       if (!is_new) {
@@ -56,8 +54,7 @@ class Groups {
 };
 
 // A key for elements or rows of any kind, as bytes.
-template <class S>
-void append_key(DataType dtype, const S& s, std::string* key, bool* is_nan) {
+template <class S> void append_key(DataType dtype, const S& s, std::string* key, bool* is_nan) {
   if constexpr (std::is_same_v<S, std::string>) {
     const uint64_t length = s.size();
     key->append(reinterpret_cast<const char*>(&length), sizeof length);
@@ -127,10 +124,10 @@ absl::Status unique_v2_shape(ShapeContext& c) {
   return x.has_rank() ? c.set_output(0, unknown_shape_of_rank(x.rank())) : absl::OkStatus();
 }
 
-template <class I>
-absl::Status set_ints(KernelContext& ctx, int output, const std::vector<int64_t>& values) {
+template <class I> absl::Status set_ints(KernelContext& ctx, int output, const std::vector<int64_t>& values) {
   if (values.size() > static_cast<size_t>(std::numeric_limits<I>::max())) {
-    return invalid_argument("unique does not support input tensors larger than ", std::numeric_limits<I>::max(), " elements");
+    return invalid_argument("unique does not support input tensors larger than ", std::numeric_limits<I>::max(),
+                            " elements");
   }
   MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape({static_cast<int64_t>(values.size())}));
   MR_ASSIGN_OR_RETURN(const std::span<I> out, ctx.output<I>(output, shape));
@@ -138,8 +135,7 @@ absl::Status set_ints(KernelContext& ctx, int output, const std::vector<int64_t>
   return absl::OkStatus();
 }
 
-template <class I>
-class Unique final : public Kernel {
+template <class I> class Unique final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     const Tensor x = ctx.input(0);
@@ -157,8 +153,9 @@ class Unique final : public Kernel {
         Groups groups;
         const S* src = static_cast<const S*>(x.raw_data());
         const std::vector<int64_t> ids = group_rows(x.dtype(), src, outer, n, inner, &groups);
-        MR_ASSIGN_OR_RETURN(const TensorShape shape, with_dim(x.shape(), axis, static_cast<int64_t>(groups.first.size())));
-        MR_ASSIGN_OR_RETURN(Tensor* y, ctx.allocate_output(0, shape));
+        MR_ASSIGN_OR_RETURN(const TensorShape shape,
+                            with_dim(x.shape(), axis, static_cast<int64_t>(groups.first.size())));
+        MR_ASSIGN_OR_RETURN(Tensor * y, ctx.allocate_output(0, shape));
         S* dst = static_cast<S*>(y->raw_mutable_data());
         for (int64_t o = 0; o < outer; ++o) {
           for (const int64_t row : groups.first) {
@@ -184,7 +181,8 @@ class Unique final : public Kernel {
       if (x.rank() != 1) return invalid_argument("unique expects a 1D vector.");
       return 0;
     }
-    if (given[0] < -x.rank() || given[0] >= x.rank()) return invalid_argument("axis has to be between [0, ", x.rank(), ")");
+    if (given[0] < -x.rank() || given[0] >= x.rank())
+      return invalid_argument("axis has to be between [0, ", x.rank(), ")");
     return static_cast<int>(given[0] < 0 ? given[0] + x.rank() : given[0]);
   }
 };
@@ -198,15 +196,15 @@ absl::Status list_diff_shape(ShapeContext& c) {
   return c.set_output(1, unknown_shape_of_rank(1));
 }
 
-template <class I>
-class ListDiff final : public Kernel {
+template <class I> class ListDiff final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     const Tensor x = ctx.input(0);
     const Tensor y = ctx.input(1);
     if (x.rank() != 1) return invalid_argument("x should be a 1D vector.");
     if (y.rank() != 1) return invalid_argument("y should be a 1D vector.");
-    if (x.dtype() == DataType::kResource || x.dtype() == DataType::kVariant) return unimplemented("ListDiff of ", dtype_name(x.dtype()), " values");
+    if (x.dtype() == DataType::kResource || x.dtype() == DataType::kVariant)
+      return unimplemented("ListDiff of ", dtype_name(x.dtype()), " values");
     return with_storage(x.dtype(), [&]<class S>(std::type_identity<S>) -> absl::Status {
       absl::flat_hash_set<std::string> known;
       const S* ys = static_cast<const S*>(y.raw_data());
@@ -225,7 +223,7 @@ class ListDiff final : public Kernel {
         if (is_nan || !known.contains(key)) kept.push_back(i);
       }
       MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape({static_cast<int64_t>(kept.size())}));
-      MR_ASSIGN_OR_RETURN(Tensor* out, ctx.allocate_output(0, shape));
+      MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
       S* dst = static_cast<S*>(out->raw_mutable_data());
       for (const int64_t i : kept) *dst++ = xs[i];
       return set_ints<I>(ctx, 1, kept);
@@ -236,24 +234,58 @@ class ListDiff final : public Kernel {
 }  // namespace
 
 void register_unique(Registry& registry) {
-  registry.op("Unique").input("x: T").output("y: T").output("idx: out_idx").attr("T: type").attr("out_idx: {int32, int64} = DT_INT32")
-      .shape(unique_shape).cpu<Unique, int32_t, int64_t>("out_idx")
+  registry.op("Unique")
+      .input("x: T")
+      .output("y: T")
+      .output("idx: out_idx")
+      .attr("T: type")
+      .attr("out_idx: {int32, int64} = DT_INT32")
+      .shape(unique_shape)
+      .cpu<Unique, int32_t, int64_t>("out_idx")
       .doc("The distinct values of a vector in the order of their first appearance, and where each element's stands.");
-  registry.op("UniqueV2").input("x: T").input("axis: Taxis").output("y: T").output("idx: out_idx").attr("T: type")
-      .attr("Taxis: {int32, int64} = DT_INT64").attr("out_idx: {int32, int64} = DT_INT32")
-      .shape(unique_v2_shape).cpu<Unique, int32_t, int64_t>("out_idx")
+  registry.op("UniqueV2")
+      .input("x: T")
+      .input("axis: Taxis")
+      .output("y: T")
+      .output("idx: out_idx")
+      .attr("T: type")
+      .attr("Taxis: {int32, int64} = DT_INT64")
+      .attr("out_idx: {int32, int64} = DT_INT32")
+      .shape(unique_v2_shape)
+      .cpu<Unique, int32_t, int64_t>("out_idx")
       .doc("The distinct slices along an axis.");
-  registry.op("UniqueWithCounts").input("x: T").output("y: T").output("idx: out_idx").output("count: out_idx").attr("T: type")
+  registry.op("UniqueWithCounts")
+      .input("x: T")
+      .output("y: T")
+      .output("idx: out_idx")
+      .output("count: out_idx")
+      .attr("T: type")
       .attr("out_idx: {int32, int64} = DT_INT32")
-      .shape(unique_shape).cpu<Unique, int32_t, int64_t>("out_idx")
+      .shape(unique_shape)
+      .cpu<Unique, int32_t, int64_t>("out_idx")
       .doc("Unique, with the number of times that each value appears.");
-  registry.op("UniqueWithCountsV2").input("x: T").input("axis: Taxis").output("y: T").output("idx: out_idx").output("count: out_idx")
-      .attr("T: type").attr("Taxis: {int32, int64} = DT_INT64").attr("out_idx: {int32, int64} = DT_INT32")
-      .shape(unique_v2_shape).cpu<Unique, int32_t, int64_t>("out_idx")
-      .doc("UniqueV2, with the number of times that each slice appears.");
-  registry.op("ListDiff").input("x: T").input("y: T").output("out: T").output("idx: out_idx").attr("T: type")
+  registry.op("UniqueWithCountsV2")
+      .input("x: T")
+      .input("axis: Taxis")
+      .output("y: T")
+      .output("idx: out_idx")
+      .output("count: out_idx")
+      .attr("T: type")
+      .attr("Taxis: {int32, int64} = DT_INT64")
       .attr("out_idx: {int32, int64} = DT_INT32")
-      .shape(list_diff_shape).cpu<ListDiff, int32_t, int64_t>("out_idx").not_differentiable()
+      .shape(unique_v2_shape)
+      .cpu<Unique, int32_t, int64_t>("out_idx")
+      .doc("UniqueV2, with the number of times that each slice appears.");
+  registry.op("ListDiff")
+      .input("x: T")
+      .input("y: T")
+      .output("out: T")
+      .output("idx: out_idx")
+      .attr("T: type")
+      .attr("out_idx: {int32, int64} = DT_INT32")
+      .shape(list_diff_shape)
+      .cpu<ListDiff, int32_t, int64_t>("out_idx")
+      .not_differentiable()
       .doc("The elements of x that y does not have, and where they stood.");
 }
 

@@ -109,7 +109,8 @@ class IsVariableInitialized final : public Kernel {
 };
 
 absl::Status shapes_differ(const PartialTensorShape& variable, const PartialTensorShape& value) {
-  return invalid_argument("Assign requires shapes of both tensors to match. lhs shape= ", variable, " rhs shape= ", value);
+  return invalid_argument("Assign requires shapes of both tensors to match. lhs shape= ", variable,
+                          " rhs shape= ", value);
 }
 
 absl::Status assign_shape(ShapeContext& c) {
@@ -130,7 +131,8 @@ class Assign final : public Kernel {
     MR_ASSIGN_OR_RETURN(const std::shared_ptr<VariableResource> variable, ctx.variable(0));
     const Tensor& value = ctx.input(1);
     if (value.dtype() != variable->dtype()) {
-      return invalid_argument("Assign: value has type ", dtype_name(value.dtype()), ", the variable ", dtype_name(variable->dtype()));
+      return invalid_argument("Assign: value has type ", dtype_name(value.dtype()), ", the variable ",
+                              dtype_name(variable->dtype()));
     }
     if (validate_shape_) {
       const Tensor now = variable->value_or_empty();
@@ -179,35 +181,90 @@ absl::Status count_up_to_shape(ShapeContext& c) {
 
 void register_variable(Registry& registry) {
   for (const char* name : {"VariableV2", "Variable"}) {
-    registry.op(name).output("ref: Ref(dtype)").attr("shape: shape").attr("dtype: type").attr("container: string = ''")
-        .attr("shared_name: string = ''").stateful()
-        .shape(std::string_view(name) == "Variable" ? old_variable_shape : variable_shape).cpu<VariableKernel>().not_differentiable()
+    registry.op(name)
+        .output("ref: Ref(dtype)")
+        .attr("shape: shape")
+        .attr("dtype: type")
+        .attr("container: string = ''")
+        .attr("shared_name: string = ''")
+        .stateful()
+        .shape(std::string_view(name) == "Variable" ? old_variable_shape : variable_shape)
+        .cpu<VariableKernel>()
+        .not_differentiable()
         .doc("A reference to a variable that lives as long as the session.");
   }
-  registry.op("TemporaryVariable").output("ref: Ref(dtype)").attr("shape: shape").attr("dtype: type").attr("var_name: string = ''")
-      .stateful().shape(variable_shape).cpu<TemporaryVariable>().not_differentiable()
+  registry.op("TemporaryVariable")
+      .output("ref: Ref(dtype)")
+      .attr("shape: shape")
+      .attr("dtype: type")
+      .attr("var_name: string = ''")
+      .stateful()
+      .shape(variable_shape)
+      .cpu<TemporaryVariable>()
+      .not_differentiable()
       .doc("A reference to a variable of this step, until DestroyTemporaryVariable with the same var_name.");
-  registry.op("DestroyTemporaryVariable").input("ref: Ref(T)").output("value: T").attr("T: type").attr("var_name: string")
-      .shape(unchanged_shape).cpu<DestroyTemporaryVariable>().not_differentiable()
+  registry.op("DestroyTemporaryVariable")
+      .input("ref: Ref(T)")
+      .output("value: T")
+      .attr("T: type")
+      .attr("var_name: string")
+      .shape(unchanged_shape)
+      .cpu<DestroyTemporaryVariable>()
+      .not_differentiable()
       .doc("The last value of a temporary variable, which is destroyed.");
-  registry.op("IsVariableInitialized").input("ref: Ref(dtype)").output("is_initialized: bool").attr("dtype: type")
-      .allows_uninitialized_input().shape(scalar_shape).cpu<IsVariableInitialized>().not_differentiable()
+  registry.op("IsVariableInitialized")
+      .input("ref: Ref(dtype)")
+      .output("is_initialized: bool")
+      .attr("dtype: type")
+      .allows_uninitialized_input()
+      .shape(scalar_shape)
+      .cpu<IsVariableInitialized>()
+      .not_differentiable()
       .doc("Whether the variable has a value.");
-  registry.op("Assign").input("ref: Ref(T)").input("value: T").output("output_ref: Ref(T)").attr("T: type")
-      .attr("validate_shape: bool = true").attr("use_locking: bool = true").allows_uninitialized_input()
-      .shape(assign_shape).cpu<Assign>().not_differentiable()
+  registry.op("Assign")
+      .input("ref: Ref(T)")
+      .input("value: T")
+      .output("output_ref: Ref(T)")
+      .attr("T: type")
+      .attr("validate_shape: bool = true")
+      .attr("use_locking: bool = true")
+      .allows_uninitialized_input()
+      .shape(assign_shape)
+      .cpu<Assign>()
+      .not_differentiable()
       .doc("Gives the variable a new value, of the same shape unless validate_shape is false.");
   constexpr const char* kT =
-      "T: {float, double, int32, uint8, int16, int8, complex64, int64, qint8, quint8, qint32, bfloat16, qint16, quint16, uint16, "
+      "T: {float, double, int32, uint8, int16, int8, complex64, int64, qint8, quint8, qint32, bfloat16, qint16, "
+      "quint16, uint16, "
       "complex128, half, uint32, uint64}";
-  registry.op("AssignAdd").input("ref: Ref(T)").input("value: T").output("output_ref: Ref(T)").attr(kT)
-      .attr("use_locking: bool = false").shape(assign_update_shape).cpu_for<AssignAdd>(NumberTypes()).not_differentiable()
+  registry.op("AssignAdd")
+      .input("ref: Ref(T)")
+      .input("value: T")
+      .output("output_ref: Ref(T)")
+      .attr(kT)
+      .attr("use_locking: bool = false")
+      .shape(assign_update_shape)
+      .cpu_for<AssignAdd>(NumberTypes())
+      .not_differentiable()
       .doc("Adds value to the variable.");
-  registry.op("AssignSub").input("ref: Ref(T)").input("value: T").output("output_ref: Ref(T)").attr(kT)
-      .attr("use_locking: bool = false").shape(assign_update_shape).cpu_for<AssignSub>(NumberTypes()).not_differentiable()
+  registry.op("AssignSub")
+      .input("ref: Ref(T)")
+      .input("value: T")
+      .output("output_ref: Ref(T)")
+      .attr(kT)
+      .attr("use_locking: bool = false")
+      .shape(assign_update_shape)
+      .cpu_for<AssignSub>(NumberTypes())
+      .not_differentiable()
       .doc("Subtracts value from the variable.");
-  registry.op("CountUpTo").input("ref: Ref(T)").output("output: T").attr("limit: int").attr("T: {int32, int64}")
-      .shape(count_up_to_shape).cpu<CountUpTo, int32_t, int64_t>().not_differentiable()
+  registry.op("CountUpTo")
+      .input("ref: Ref(T)")
+      .output("output: T")
+      .attr("limit: int")
+      .attr("T: {int32, int64}")
+      .shape(count_up_to_shape)
+      .cpu<CountUpTo, int32_t, int64_t>()
+      .not_differentiable()
       .doc("The variable's value before it is incremented; OutOfRange once that is the limit.");
 }
 

@@ -11,7 +11,9 @@ std::shared_ptr<VariableResource> variable(const Tensor& value) {
   return v;
 }
 std::vector<float> values(const std::shared_ptr<VariableResource>& v) { return v->value_or_empty().to_vector<float>(); }
-bool mentions(const absl::Status& s, const std::string& text) { return std::string(s.message()).find(text) != std::string::npos; }
+bool mentions(const absl::Status& s, const std::string& text) {
+  return std::string(s.message()).find(text) != std::string::npos;
+}
 
 TEST(Assign, shares_the_value_and_later_updates_leave_it_alone) {
   auto v = std::make_shared<VariableResource>(DataType::kFloat, PartialTensorShape({2}));
@@ -125,7 +127,13 @@ const Case kDense[] = {
     {"ApplyMomentum", {{1, 2, 3}, {1, 0, 1}}, {0.5f}, {0.5f}, {2, 4, 6}, {-0.25f, 0, -0.25f}, false},
     {"ApplyMomentum", {{1, 2, 3}, {1, 0, 1}}, {0.5f}, {0.5f}, {2, 4, 6}, {-0.625f, -1, -1.625f}, true},
     // One step of Adam from zero slots moves each element by about the learning rate.
-    {"ApplyAdam", {{1, 2, 3}, {0, 0, 0}, {0, 0, 0}}, {0.9f, 0.999f, 0.1f, 0.9f, 0.999f, 1e-8f}, {}, {2, -4, 6}, {0.9f, 2.1f, 2.9f}, false},
+    {"ApplyAdam",
+     {{1, 2, 3}, {0, 0, 0}, {0, 0, 0}},
+     {0.9f, 0.999f, 0.1f, 0.9f, 0.999f, 1e-8f},
+     {},
+     {2, -4, 6},
+     {0.9f, 2.1f, 2.9f},
+     false},
     {"ApplyRMSProp", {{1, 2}, {1, 1}, {0, 0}}, {0.1f, 0.5f, 0, 0}, {}, {1, 1}, {0.9f, 1.9f}, false},
     {"ApplyAdagradV2", {{1, 2}, {0, 5}}, {0.5f, 0}, {}, {2, 2}, {0.5f, 2 - 1.0f / 3}, true},
     {"ApplyAdaMax", {{1, 2}, {0, 0}, {0, 0}}, {0.9f, 0.1f, 0.9f, 0.999f, 0}, {}, {2, -4}, {0.9f, 2.1f}, false},
@@ -162,9 +170,15 @@ TEST(Apply, references_and_resources_give_the_same) {
 }
 
 TEST(Apply, sparse_momentum_changes_only_its_rows) {
-  auto v = variable(Tensor({3, 2}, std::vector<float>{1, 2, 3, 4, 5, 6})), accum = variable(Tensor(DataType::kFloat, {3, 2}));
+  auto v = variable(Tensor({3, 2}, std::vector<float>{1, 2, 3, 4, 5, 6})),
+       accum = variable(Tensor(DataType::kFloat, {3, 2}));
   OpTest t(all_ops(), "SparseApplyMomentum");
-  t.ref_input(v).ref_input(accum).input(Tensor(0.5f)).input(Tensor({1, 2}, std::vector<float>{2, 4})).input(Tensor(std::vector<int64_t>{2})).input(Tensor(0.9f));
+  t.ref_input(v)
+      .ref_input(accum)
+      .input(Tensor(0.5f))
+      .input(Tensor({1, 2}, std::vector<float>{2, 4}))
+      .input(Tensor(std::vector<int64_t>{2}))
+      .input(Tensor(0.9f));
   ASSERT_TRUE(t.run().ok());
   EXPECT_EQ(values(v), (std::vector<float>{1, 2, 3, 4, 4, 4}));
   EXPECT_EQ(values(accum), (std::vector<float>{0, 0, 0, 0, 2, 4}));

@@ -10,40 +10,42 @@
 
 namespace millrace {
 
-// Arithmetic on one element: half and bfloat16 in float, integers wrapping, division by an integer zero gives an error before.
+// Arithmetic on one element: half and bfloat16 in float, integers wrapping, division by an integer zero gives an error
+// before.
 template <class T, class = void> struct UpdateType { using type = T; };
 template <> struct UpdateType<Half> { using type = float; };
 template <> struct UpdateType<BFloat16> { using type = float; };
 
 struct AddUpdate {
   template <class T> static T apply(T a, T b) {
-    if constexpr (std::is_same_v<T, bool>)
-      return a || b;
+    if constexpr (std::is_same_v<T, bool>) return a || b;
     else if constexpr (std::is_integral_v<T>)
       return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
     else
-      return static_cast<T>(static_cast<typename UpdateType<T>::type>(a) + static_cast<typename UpdateType<T>::type>(b));
+      return static_cast<T>(static_cast<typename UpdateType<T>::type>(a) +
+                            static_cast<typename UpdateType<T>::type>(b));
   }
 };
 struct SubUpdate {
   template <class T> static T apply(T a, T b) {
-    if constexpr (std::is_same_v<T, bool>)
-      return a != b;
+    if constexpr (std::is_same_v<T, bool>) return a != b;
     else if constexpr (std::is_integral_v<T>)
       return static_cast<T>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
     else
-      return static_cast<T>(static_cast<typename UpdateType<T>::type>(a) - static_cast<typename UpdateType<T>::type>(b));
+      return static_cast<T>(static_cast<typename UpdateType<T>::type>(a) -
+                            static_cast<typename UpdateType<T>::type>(b));
   }
 };
 
 template <class T, class Update> void update_elements(std::span<T> out, std::span<const T> value) {
   parallel_for(static_cast<int64_t>(out.size()), 1, [&](int64_t begin, int64_t end) {
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) out[i] = Update::apply(out[i], value[i]);
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+      out[i] = Update::apply(out[i], value[i]);
   });
 }
 
-// The variable behind a reference or a resource handle. Looking a handle up costs a hash and a lock; a kernel that sees the same
-// handle tensor again finds the variable here. A variable that was destroyed meanwhile is looked up anew.
+// The variable behind a reference or a resource handle. Looking a handle up costs a hash and a lock; a kernel that sees
+// the same handle tensor again finds the variable here. A variable that was destroyed meanwhile is looked up anew.
 class VariableInput {
  public:
   absl::StatusOr<std::shared_ptr<VariableResource>> find(KernelContext& ctx, int i) {

@@ -9,10 +9,11 @@
 namespace millrace {
 namespace {
 
-absl::Status where_shape(ShapeContext& c) { return c.set_output(0, make_partial_shape({-1, c.input(0).has_rank() ? c.input(0).rank() : -1})); }
+absl::Status where_shape(ShapeContext& c) {
+  return c.set_output(0, make_partial_shape({-1, c.input(0).has_rank() ? c.input(0).rank() : -1}));
+}
 
-template <class T>
-bool is_true(const T& value) {
+template <class T> bool is_true(const T& value) {
   if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
     return static_cast<float>(value) != 0;
   } else if constexpr (requires { value.value; }) {  // quantized
@@ -22,8 +23,7 @@ bool is_true(const T& value) {
   }
 }
 
-template <class T>
-class Where final : public Kernel {
+template <class T> class Where final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     const Tensor input = ctx.input(0);  // held: the two passes see the same values
@@ -56,8 +56,14 @@ class Where final : public Kernel {
 }  // namespace
 
 void register_where(Registry& registry) {
-  registry.op("Where").input("input: T").output("index: int64").attr("T: {numbertype, bool} = DT_BOOL")
-      .shape(where_shape).cpu_for<Where>(NumberTypes(), "T").cpu<Where, bool, Qint8, Quint8, Qint16, Quint16, Qint32>().not_differentiable()
+  registry.op("Where")
+      .input("input: T")
+      .output("index: int64")
+      .attr("T: {numbertype, bool} = DT_BOOL")
+      .shape(where_shape)
+      .cpu_for<Where>(NumberTypes(), "T")
+      .cpu<Where, bool, Qint8, Quint8, Qint16, Quint16, Qint32>()
+      .not_differentiable()
       .doc("The positions of the elements that are true or not zero, one per row, in row-major order.");
 }
 

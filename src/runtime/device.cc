@@ -5,13 +5,11 @@
 namespace millrace {
 namespace {
 
-template <class T>
-bool part_matches(const std::optional<T>& wanted, const std::optional<T>& have) {
+template <class T> bool part_matches(const std::optional<T>& wanted, const std::optional<T>& have) {
   return !wanted || (have && *wanted == *have);
 }
 
-template <class T>
-bool merge_part(std::optional<T>* into, const std::optional<T>& from) {
+template <class T> bool merge_part(std::optional<T>* into, const std::optional<T>& from) {
   if (!from) return true;
   if (*into) return **into == *from;
   *into = from;
@@ -22,7 +20,8 @@ bool merge_part(std::optional<T>* into, const std::optional<T>& from) {
 
 bool device_matches(const DeviceName& wanted, const DeviceName& full) {
   return part_matches(wanted.job, full.job) && part_matches(wanted.replica, full.replica) &&
-         part_matches(wanted.task, full.task) && part_matches(wanted.type, full.type) && part_matches(wanted.id, full.id);
+         part_matches(wanted.task, full.task) && part_matches(wanted.type, full.type) &&
+         part_matches(wanted.id, full.id);
 }
 
 absl::Status merge_wishes(DeviceName* into, const DeviceName& other, bool soft) {

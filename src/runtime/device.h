@@ -22,8 +22,8 @@ std::vector<Device> local_devices(int num_cpus, std::string_view job = "localhos
 // True if all that `wanted` says holds for `full`.
 bool device_matches(const DeviceName& wanted, const DeviceName& full);
 
-// Takes over the parts that only `other` says. InvalidArgument where both say different things; with `soft`, type and number
-// give way instead.
+// Takes over the parts that only `other` says. InvalidArgument where both say different things; with `soft`, type and
+// number give way instead.
 absl::Status merge_wishes(DeviceName* into, const DeviceName& other, bool soft);
 
 }  // namespace millrace

@@ -20,7 +20,8 @@ NodeDef node(std::string name, std::string op, std::vector<std::string> inputs, 
 }
 
 // name(x: type) -> out: result of the nodes.
-void add_function(TestGraph& g, const std::string& name, DataType in, DataType out, std::vector<NodeDef> nodes, const std::string& result) {
+void add_function(TestGraph& g, const std::string& name, DataType in, DataType out, std::vector<NodeDef> nodes,
+                  const std::string& result) {
   FunctionDef f;
   f.signature.name = name;
   f.signature.inputs = {arg("x", in)};
@@ -31,14 +32,26 @@ void add_function(TestGraph& g, const std::string& name, DataType in, DataType o
   EXPECT_TRUE(status.ok()) << status;
 }
 
-NodeDef constant(std::string name, const Tensor& value) { return node(std::move(name), "Const", {}, {{"value", value}, {"dtype", value.dtype()}}); }
+NodeDef constant(std::string name, const Tensor& value) {
+  return node(std::move(name), "Const", {}, {{"value", value}, {"dtype", value.dtype()}});
+}
 
 void add_usual_functions(TestGraph& g) {
   add_function(g, "double", float32, float32, {node("sum", "AddV2", {"x", "x"}, {{"T", float32}})}, "sum:z:0");
   add_function(g, "negate", float32, float32, {node("neg", "Neg", {"x"}, {{"T", float32}})}, "neg:y:0");
-  add_function(g, "below_100", float32, bool_, {constant("limit", Tensor(100.0f)), node("less", "Less", {"x", "limit:output:0"}, {{"T", float32}})}, "less:z:0");
-  add_function(g, "forever", float32, float32, {node("again", "PartitionedCall", {"x"}, {{"f", FunctionRef("forever")}, {"Tin", std::vector<DataType>{float32}}, {"Tout", std::vector<DataType>{float32}}})}, "again:output:0");
-  add_function(g, "fails", float32, float32, {constant("shape", Tensor(std::vector<int32_t>{7, 7})), node("rr", "Reshape", {"x", "shape:output:0"}, {{"T", float32}, {"Tshape", int32}})}, "rr:output:0");
+  add_function(g, "below_100", float32, bool_,
+               {constant("limit", Tensor(100.0f)), node("less", "Less", {"x", "limit:output:0"}, {{"T", float32}})},
+               "less:z:0");
+  add_function(g, "forever", float32, float32,
+               {node("again", "PartitionedCall", {"x"},
+                     {{"f", FunctionRef("forever")},
+                      {"Tin", std::vector<DataType>{float32}},
+                      {"Tout", std::vector<DataType>{float32}}})},
+               "again:output:0");
+  add_function(g, "fails", float32, float32,
+               {constant("shape", Tensor(std::vector<int32_t>{7, 7})),
+                node("rr", "Reshape", {"x", "shape:output:0"}, {{"T", float32}, {"Tshape", int32}})},
+               "rr:output:0");
 }
 
 const std::vector<DataType> kFloat = {float32};
@@ -47,7 +60,8 @@ TEST(Functions, are_called) {
   TestGraph g;
   add_usual_functions(g);
   const Output x = g.placeholder(float32);
-  const Output y = g.op("PartitionedCall", {std::vector<Output>{x}}, {{"f", FunctionRef("double")}, {"Tin", kFloat}, {"Tout", kFloat}});
+  const Output y = g.op("PartitionedCall", {std::vector<Output>{x}},
+                        {{"f", FunctionRef("double")}, {"Tin", kFloat}, {"Tout", kFloat}});
   const auto session = g.session();
   for (const float v : {1.0f, 2.0f}) EXPECT_EQ(*run_scalar<float>(*session, y, {{x, Tensor(v)}}), 2 * v);
 }
@@ -70,7 +84,10 @@ TEST(Functions, if_calls_one_of_two) {
   add_usual_functions(g);
   const Output x = g.placeholder(float32), pred = g.placeholder(bool_, PartialTensorShape::scalar(), "pred");
   const Output y = g.op("If", {pred, std::vector<Output>{x}},
-                        {{"then_branch", FunctionRef("double")}, {"else_branch", FunctionRef("negate")}, {"Tin", kFloat}, {"Tout", kFloat}});
+                        {{"then_branch", FunctionRef("double")},
+                         {"else_branch", FunctionRef("negate")},
+                         {"Tin", kFloat},
+                         {"Tout", kFloat}});
   const auto session = g.session();
   EXPECT_EQ(*run_scalar<float>(*session, y, {{x, Tensor(3.0f)}, {pred, Tensor(true)}}), 6);
   EXPECT_EQ(*run_scalar<float>(*session, y, {{x, Tensor(3.0f)}, {pred, Tensor(false)}}), -3);
@@ -81,7 +98,9 @@ TEST(Functions, case_takes_the_last_branch_for_other_numbers) {
   add_usual_functions(g);
   const Output x = g.placeholder(float32), index = g.placeholder(int32, PartialTensorShape::scalar(), "index");
   const Output y = g.op("Case", {index, std::vector<Output>{x}},
-                        {{"branches", std::vector<FunctionRef>{FunctionRef("double"), FunctionRef("negate")}}, {"Tin", kFloat}, {"Tout", kFloat}});
+                        {{"branches", std::vector<FunctionRef>{FunctionRef("double"), FunctionRef("negate")}},
+                         {"Tin", kFloat},
+                         {"Tout", kFloat}});
   const auto session = g.session();
   for (const auto& [i, want] : {std::pair{0, 6.0f}, {1, -3.0f}, {7, -3.0f}, {-1, -3.0f}}) {
     EXPECT_EQ(*run_scalar<float>(*session, y, {{x, Tensor(3.0f)}, {index, Tensor(i)}}), want);
@@ -92,7 +111,8 @@ TEST(Functions, while_repeats_its_body) {
   TestGraph g;
   add_usual_functions(g);
   const Output x = g.placeholder(float32);
-  const Output y = g.op("While", {std::vector<Output>{x}}, {{"cond", FunctionRef("below_100")}, {"body", FunctionRef("double")}, {"T", kFloat}});
+  const Output y = g.op("While", {std::vector<Output>{x}},
+                        {{"cond", FunctionRef("below_100")}, {"body", FunctionRef("double")}, {"T", kFloat}});
   const auto session = g.session();
   EXPECT_EQ(*run_scalar<float>(*session, y, {{x, Tensor(1.0f)}}), 128);
   EXPECT_EQ(*run_scalar<float>(*session, y, {{x, Tensor(500.0f)}}), 500);
@@ -101,21 +121,25 @@ TEST(Functions, while_repeats_its_body) {
 TEST(Functions, endless_recursion_is_an_error) {
   TestGraph g;
   add_usual_functions(g);
-  const Output y = g.op("PartitionedCall", {std::vector<Output>{g.constant(Tensor(1.0f))}}, {{"f", FunctionRef("forever")}, {"Tin", kFloat}, {"Tout", kFloat}});
+  const Output y = g.op("PartitionedCall", {std::vector<Output>{g.constant(Tensor(1.0f))}},
+                        {{"f", FunctionRef("forever")}, {"Tin", kFloat}, {"Tout", kFloat}});
   EXPECT_EQ(run_all(*g.session(), {y}).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST(Functions, endless_loops_end_with_the_timeout) {
   TestGraph g;
   add_usual_functions(g);
-  const Output y = g.op("While", {std::vector<Output>{g.constant(Tensor(0.0f))}}, {{"cond", FunctionRef("below_100")}, {"body", FunctionRef("double")}, {"T", kFloat}});
-  EXPECT_EQ(run_all(*g.session(), {y}, {}, {}, /*timeout_in_ms=*/50).status().code(), absl::StatusCode::kDeadlineExceeded);
+  const Output y = g.op("While", {std::vector<Output>{g.constant(Tensor(0.0f))}},
+                        {{"cond", FunctionRef("below_100")}, {"body", FunctionRef("double")}, {"T", kFloat}});
+  EXPECT_EQ(run_all(*g.session(), {y}, {}, {}, /*timeout_in_ms=*/50).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST(Functions, errors_name_the_node_inside_and_the_call) {
   TestGraph g;
   add_usual_functions(g);
-  const Output y = g.op("PartitionedCall", {std::vector<Output>{g.constant(Tensor(1.0f))}}, {{"f", FunctionRef("fails")}, {"Tin", kFloat}, {"Tout", kFloat}}, "call");
+  const Output y = g.op("PartitionedCall", {std::vector<Output>{g.constant(Tensor(1.0f))}},
+                        {{"f", FunctionRef("fails")}, {"Tin", kFloat}, {"Tout", kFloat}}, "call");
   const absl::Status status = run_all(*g.session(), {y}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(message(status), HasSubstr("[[{{node rr}}]]"));
@@ -124,7 +148,8 @@ TEST(Functions, errors_name_the_node_inside_and_the_call) {
 
 TEST(Functions, unknown_ones_are_not_found) {
   TestGraph g;
-  const Output y = g.op("PartitionedCall", {std::vector<Output>{g.constant(Tensor(1.0f))}}, {{"f", FunctionRef("nobody")}, {"Tin", kFloat}, {"Tout", kFloat}});
+  const Output y = g.op("PartitionedCall", {std::vector<Output>{g.constant(Tensor(1.0f))}},
+                        {{"f", FunctionRef("nobody")}, {"Tin", kFloat}, {"Tout", kFloat}});
   EXPECT_EQ(run_all(*g.session(), {y}).status().code(), absl::StatusCode::kNotFound);
 }
 

@@ -92,7 +92,8 @@ class Layout {
         } else if (f != frame) {
           return invalid_argument("{{node ", node(i).name, "}} has inputs from different frames. The input {{node ",
                                   node(first).name, "}} is in frame '", program_->frames_[frame].name,
-                                  "'. The input {{node ", node(from).name, "}} is in frame '", program_->frames_[f].name, "'.");
+                                  "'. The input {{node ", node(from).name, "}} is in frame '",
+                                  program_->frames_[f].name, "'.");
         }
         return absl::OkStatus();
       };
@@ -112,7 +113,8 @@ class Layout {
 
   bool can_fail(const PlanNode& n) const {
     const ShapeFunction shape = n.state->op ? n.state->op->shape : nullptr;
-    return shape != nullptr && shape != unknown_shapes && shape != no_outputs && shape != scalar_shape && shape != unchanged_shape;
+    return shape != nullptr && shape != unknown_shapes && shape != no_outputs && shape != scalar_shape &&
+           shape != unchanged_shape;
   }
 
   absl::Status make_ops() {
@@ -188,7 +190,8 @@ class Layout {
       const PlanNode& from = node(input.node);
       const uint32_t slot = to.input_begin + static_cast<uint32_t>(k);
       if (is_inlined(input.node)) {
-        program_->frames_[to.frame].constants.emplace_back(slot, static_cast<uint32_t>(inlined_[static_cast<size_t>(input.node)]));
+        program_->frames_[to.frame].constants.emplace_back(
+            slot, static_cast<uint32_t>(inlined_[static_cast<size_t>(input.node)]));
         if (k < 64) to.constant_inputs |= uint64_t{1} << k;
         continue;
       }
@@ -196,7 +199,9 @@ class Layout {
       ++data;
       const Program::Edge edge{static_cast<uint32_t>(input.index), slot, op_index_[static_cast<size_t>(i)]};
       if (from.is_feed()) {
-        if (to.frame != 0) return invalid_argument("cannot feed '", from.name, "', which is used inside the loop '", program_->frames_[to.frame].name, "'");
+        if (to.frame != 0)
+          return invalid_argument("cannot feed '", from.name, "', which is used inside the loop '",
+                                  program_->frames_[to.frame].name, "'");
         program_->feeds_[static_cast<size_t>(from.feed)].edges.push_back(edge);
       } else {
         data_edges_[op_index_[static_cast<size_t>(input.node)]].push_back(edge);
@@ -240,7 +245,8 @@ class Layout {
       const PlanNode& from = node(value.node);
       MR_ASSIGN_OR_RETURN(const uint32_t frame, output_frame(value.node));
       if (frame != 0) {
-        return invalid_argument("Operation '", from.name, "' has been marked as not fetchable: it is part of the loop '",
+        return invalid_argument("Operation '", from.name,
+                                "' has been marked as not fetchable: it is part of the loop '",
                                 program_->frames_[frame].name, "'");
       }
       Program::Fetch fetch;
@@ -252,7 +258,8 @@ class Layout {
         fetch.constant = inlined_[static_cast<size_t>(value.node)];
       } else {
         fetch.slot = program_->frames_[0].num_slots++;
-        data_edges_[op_index_[static_cast<size_t>(value.node)]].push_back({static_cast<uint32_t>(value.index), fetch.slot, Program::kFetch});
+        data_edges_[op_index_[static_cast<size_t>(value.node)]].push_back(
+            {static_cast<uint32_t>(value.index), fetch.slot, Program::kFetch});
       }
       program_->fetches_.push_back(std::move(fetch));
     }

@@ -40,14 +40,16 @@ std::string device_list(const std::vector<Device>& devices) {
 }
 
 absl::Status cannot_assign(const PlanNode& node, std::string_view why) {
-  return invalid_argument("Cannot assign a device for operation ", node.name, ": ", why, "\n\t [[{{node ", node.name, "}}]]");
+  return invalid_argument("Cannot assign a device for operation ", node.name, ": ", why, "\n\t [[{{node ", node.name,
+                          "}}]]");
 }
 
 absl::Status not_available(const PlanNode& node, const DeviceName& wanted, const std::vector<Device>& devices) {
-  return cannot_assign(node, str_cat("{{node ", node.name, "}} was explicitly assigned to ", wanted.to_string(),
-                                     " but available devices are [ ", device_list(devices),
-                                     " ]. Make sure the device specification refers to a valid device.",
-                                     wanted.type == "GPU" ? " The requested device appears to be a GPU, but this build has none." : ""));
+  return cannot_assign(
+      node, str_cat("{{node ", node.name, "}} was explicitly assigned to ", wanted.to_string(),
+                    " but available devices are [ ", device_list(devices),
+                    " ]. Make sure the device specification refers to a valid device.",
+                    wanted.type == "GPU" ? " The requested device appears to be a GPU, but this build has none." : ""));
 }
 
 class Placer {
@@ -106,7 +108,8 @@ class Placer {
     absl::Status status = groups_.join(a, b, soft_);
     if (status.ok()) return status;
     return cannot_assign(node, str_cat("Could not colocate node with its resource and reference inputs or colocation "
-                                       "group; ", to_std(status.message())));
+                                       "group; ",
+                                       to_std(status.message())));
   }
 
   absl::Status assign(PlanNode& node, int index) {

@@ -6,7 +6,8 @@
 
 namespace millrace {
 
-// Sets NodeInfo::device of every node that has none yet. InvalidArgument "Cannot assign a device for operation NAME: ..."
+// Sets NodeInfo::device of every node that has none yet. InvalidArgument "Cannot assign a device for operation NAME:
+// ..."
 absl::Status place(Plan& plan, const Runtime& runtime);
 
 }  // namespace millrace

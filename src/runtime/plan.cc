@@ -185,7 +185,8 @@ bool is_update(const PlanNode& node) {
   if (!node.state) return false;
   const NodeInfo& info = node.info();
   const bool takes_ref = std::ranges::any_of(info.input_types, [](DataType t) { return is_ref(t); });
-  if (takes_ref) return flow_kind(node.op) == FlowKind::kNone && node.op != "RefIdentity" && node.op != "IsVariableInitialized";
+  if (takes_ref)
+    return flow_kind(node.op) == FlowKind::kNone && node.op != "RefIdentity" && node.op != "IsVariableInitialized";
   return node.is_stateful() && info.output_types.empty() && !info.input_types.empty() &&
          info.input_types[0] == DataType::kResource;
 }

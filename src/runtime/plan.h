@@ -1,6 +1,6 @@
 #pragma once
-// What a signature compiles to before it is laid out: the pruned nodes as a list that passes may rewrite without touching the
-// user's graph. Values are named by node and output; what is fed is a node too, without a kernel.
+// What a signature compiles to before it is laid out: the pruned nodes as a list that passes may rewrite without
+// touching the user's graph. Values are named by node and output; what is fed is a node too, without a kernel.
 
 #include <memory>
 #include <string>
@@ -28,7 +28,7 @@ struct PlanNode {
   std::vector<int> control_inputs;
   Tensor constant;  // the value of output 0, where it is known
   bool removed = false;
-  int rank = -1;    // orders nodes that are ready together; -1: the position in the plan
+  int rank = -1;  // orders nodes that are ready together; -1: the position in the plan
 
   // Filled in by infer_shapes: only what holds whatever variables and feeds hold.
   std::vector<PartialTensorShape> shapes;
@@ -38,9 +38,7 @@ struct PlanNode {
   bool is_constant() const { return constant.has_value(); }
   const NodeInfo& info() const { return state->info; }
   int num_outputs() const { return is_feed() ? 1 : static_cast<int>(state->info.output_types.size()); }
-  DataType output_type(int i) const {
-    return is_feed() ? feed_type : state->info.output_types[static_cast<size_t>(i)];
-  }
+  DataType output_type(int i) const { return is_feed() ? feed_type : state->info.output_types[static_cast<size_t>(i)]; }
   DataType input_type(int i) const { return state->info.input_types[static_cast<size_t>(i)]; }
   bool is_stateful() const { return state && (state->op == nullptr || state->op->is_stateful()); }
 };
@@ -82,8 +80,8 @@ absl::StatusOr<Plan> make_plan(const GraphImpl& graph, const Signature& signatur
 // Drops what neither fetches nor targets need any more.
 void prune(Plan& plan);
 
-// Nodes in an order that respects edges (those into Merge nodes from NextIteration excepted). Updates of references come as
-// late as they can, so that readers have let go of the buffers. InvalidArgument for a cycle.
+// Nodes in an order that respects edges (those into Merge nodes from NextIteration excepted). Updates of references
+// come as late as they can, so that readers have let go of the buffers. InvalidArgument for a cycle.
 absl::StatusOr<std::vector<int>> topological_order(const Plan& plan);
 
 // Runs shape functions over the plan, trusting only stateless ops and constants.

@@ -40,8 +40,8 @@ absl::Status Program::check_feeds(std::span<const Tensor> feeds) const {
   }
   for (size_t i = 0; i < feeds.size(); ++i) {
     if (feeds[i].dtype() != feeds_[i].dtype) [[unlikely]] {
-      return invalid_argument("Expects arg[", i, "] to be ", dtype_name(feeds_[i].dtype), " but ", dtype_name(feeds[i].dtype()),
-                              " is provided ('", feeds_[i].name, "')");
+      return invalid_argument("Expects arg[", i, "] to be ", dtype_name(feeds_[i].dtype), " but ",
+                              dtype_name(feeds[i].dtype()), " is provided ('", feeds_[i].name, "')");
     }
   }
   return absl::OkStatus();
@@ -55,7 +55,8 @@ absl::Status no_value(size_t fetch, const std::string& source) {
 
 }  // namespace
 
-absl::Status Program::run(std::span<Tensor> feeds, bool take_feeds, const RunContext& context, std::vector<Tensor>* fetched) {
+absl::Status Program::run(std::span<Tensor> feeds, bool take_feeds, const RunContext& context,
+                          std::vector<Tensor>* fetched) {
   MR_RETURN_IF_ERROR(check_feeds(feeds));
   fetched->clear();
   fetched->resize(fetches_.size());
@@ -82,7 +83,8 @@ absl::Status Program::run(std::span<Tensor> feeds, bool take_feeds, const RunCon
     status = walk(*step, context);
     --call_depth();
     for (size_t i = 0; status.ok() && i < fetches_.size(); ++i) {
-      if (fetches_[i].feed < 0 && fetches_[i].constant < 0) (*fetched)[i] = std::move(step->slots[fetches_[i].slot].tensor);
+      if (fetches_[i].feed < 0 && fetches_[i].constant < 0)
+        (*fetched)[i] = std::move(step->slots[fetches_[i].slot].tensor);
     }
   } else {
     const auto schedule = std::make_shared<Schedule>(shared_from_this(), std::move(step), context);

@@ -1,12 +1,13 @@
 #pragma once
 // A compiled signature: kernels in one array, in an order that can be walked, with the slots that values pass through.
 //
-// Every input of every op is one slot; a kernel reads its slots side by side. What an op gives is moved to the slot of its
-// last reader and copied (sharing the buffer) to the others; slots are emptied as soon as their op has run, so that a buffer
-// has one owner at its last use and may be handed on or written in place. Constants sit in their slots for good.
+// Every input of every op is one slot; a kernel reads its slots side by side. What an op gives is moved to the slot of
+// its last reader and copied (sharing the buffer) to the others; slots are emptied as soon as their op has run, so that
+// a buffer has one owner at its last use and may be handed on or written in place. Constants sit in their slots for
+// good.
 //
-// Programs without asynchronous kernels and without dynamic control flow are walked from first to last (walk.cc); the others
-// are scheduled by counts of what each op still waits for (schedule.cc).
+// Programs without asynchronous kernels and without dynamic control flow are walked from first to last (walk.cc); the
+// others are scheduled by counts of what each op still waits for (schedule.cc).
 
 #include <atomic>
 #include <functional>
@@ -84,9 +85,9 @@ class Program : public std::enable_shared_from_this<Program> {
   };
   struct Deref {
     uint32_t slot;
-    bool keep_reference;       // the op wants the reference itself
-    bool needs_value;          // an uninitialized variable is an error
-    const std::string* source; // the variable's node
+    bool keep_reference;        // the op wants the reference itself
+    bool needs_value;           // an uninitialized variable is an error
+    const std::string* source;  // the variable's node
   };
   struct Frame {
     std::string name;
@@ -94,8 +95,8 @@ class Program : public std::enable_shared_from_this<Program> {
     int num_enters = 0;
     int parallel_iterations = 10;
     uint32_t num_slots = 0, num_outputs = 0, num_ops = 0;
-    std::vector<uint32_t> ops;                            // by local number
-    std::vector<std::pair<uint32_t, uint32_t>> constants; // slot, index of constants_
+    std::vector<uint32_t> ops;                             // by local number
+    std::vector<std::pair<uint32_t, uint32_t>> constants;  // slot, index of constants_
   };
 
   struct Feed {

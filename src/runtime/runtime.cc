@@ -10,10 +10,11 @@
 namespace millrace {
 namespace {
 
-// The process's compute threads, for branches side by side and for steps that go on after an asynchronous kernel. They live
-// as long as the process.
+// The process's compute threads, for branches side by side and for steps that go on after an asynchronous kernel. They
+// live as long as the process.
 ThreadPool& compute_pool() {
-  static ThreadPool* const pool = new ThreadPool("compute", static_cast<int>(std::max(2u, std::thread::hardware_concurrency())));
+  static ThreadPool* const pool =
+      new ThreadPool("compute", static_cast<int>(std::max(2u, std::thread::hardware_concurrency())));
   return *pool;
 }
 
@@ -33,9 +34,14 @@ struct Runtime::Function {
 class FunctionHandle final : public CallableFunction {
  public:
   // `owns`: the function's state (random streams) is this handle's own, and lives as long.
-  FunctionHandle(std::shared_ptr<Runtime> runtime, const std::shared_ptr<Runtime::Function>& function, bool owns = false)
-      : runtime_(std::move(runtime)), owned_(owns ? function : nullptr), function_(function), input_types_(function->body.arg_types),
-        output_types_(function->body.ret_types), stateless_(!function->body.is_stateful) {}
+  FunctionHandle(std::shared_ptr<Runtime> runtime, const std::shared_ptr<Runtime::Function>& function,
+                 bool owns = false)
+      : runtime_(std::move(runtime)),
+        owned_(owns ? function : nullptr),
+        function_(function),
+        input_types_(function->body.arg_types),
+        output_types_(function->body.ret_types),
+        stateless_(!function->body.is_stateful) {}
 
   const std::vector<DataType>& input_types() const override { return input_types_; }
   const std::vector<DataType>& output_types() const override { return output_types_; }
@@ -109,7 +115,8 @@ absl::Status Runtime::ensure_kernel(NodeState& state) {
     state.kernel_status = [&]() -> absl::Status {
       if (state.op == nullptr) return not_found("Op type not registered '", state.info.op, "'");
       MR_ASSIGN_OR_RETURN(const DeviceName device, parse_device(state.info.device));
-      absl::StatusOr<const KernelDef*> def = registry_.find_kernel(state.info.op, device.type.value_or("CPU"), state.info.attrs);
+      absl::StatusOr<const KernelDef*> def =
+          registry_.find_kernel(state.info.op, device.type.value_or("CPU"), state.info.attrs);
       if (!def.ok()) {
         // TensorFlow: an op without a kernel for these types cannot be placed.
         return node_error(state, {}, invalid_argument(to_std(def.status().message())));

@@ -27,8 +27,12 @@ struct Schedule::AsyncCall {
 };
 
 Schedule::Schedule(std::shared_ptr<const Program> program, std::unique_ptr<Step> step, const RunContext& context)
-    : program_(std::move(program)), step_(std::move(step)), context_(context), scope_(std::in_place, context.cancellation),
-      max_drivers_(std::max(1, program_->runtime_.options().inter_op_parallelism_threads)), depth_(call_depth() + 1) {
+    : program_(std::move(program)),
+      step_(std::move(step)),
+      context_(context),
+      scope_(std::in_place, context.cancellation),
+      max_drivers_(std::max(1, program_->runtime_.options().inter_op_parallelism_threads)),
+      depth_(call_depth() + 1) {
   step_->begin(&*scope_);
   free_iterations_.resize(program_->frames_.size());
 }
@@ -173,8 +177,8 @@ void Schedule::process(const Ready& ready, std::unique_lock<std::mutex>& lock) {
   const std::span<InputValue> inputs(iteration.inputs.data() + op.input_begin, op.num_inputs);
   const std::span<InputValue> outputs(iteration.outputs.data() + op.output_begin, op.num_outputs);
   lock.unlock();
-  absl::Status status = dereference({program_->derefs_.data() + op.deref_begin, op.deref_end - op.deref_begin},
-                                    iteration.inputs.data());
+  absl::Status status =
+      dereference({program_->derefs_.data() + op.deref_begin, op.deref_end - op.deref_begin}, iteration.inputs.data());
   if (status.ok() && op.check_contract) {
     lock.lock();
     const bool known = step_->shapes_as_seen(op, ready.op, inputs);
@@ -254,7 +258,8 @@ void Schedule::finish_op(const Ready& ready, const absl::Status& status, std::un
   const bool was_ok = status_.ok();
   if (!status.ok()) {
     // After the session or a timeout has cancelled the step, that is what happened.
-    fail(scope_->is_cancelled() && absl::IsCancelled(status) && !absl::IsCancelled(scope_->status()) ? scope_->status() : status);
+    fail(scope_->is_cancelled() && absl::IsCancelled(status) && !absl::IsCancelled(scope_->status()) ? scope_->status()
+                                                                                                     : status);
   }
   if (status_.ok()) propagate(ready);
   const std::span<InputValue> outputs(iteration.outputs.data() + op.output_begin, op.num_outputs);
@@ -298,19 +303,21 @@ void Schedule::propagate(const Ready& ready) {
   }
 }
 
-void Schedule::deliver(const Program::Op& op, std::span<InputValue> outputs, bool dead, LiveFrame* frame, int64_t iteration,
-                       bool keep) {
+void Schedule::deliver(const Program::Op& op, std::span<InputValue> outputs, bool dead, LiveFrame* frame,
+                       int64_t iteration, bool keep) {
   for (uint32_t e = op.edge_begin; e < op.edge_end; ++e) {
     const Program::Edge& edge = program_->edges_[e];
     const bool last = e + 1 == op.edge_end || program_->edges_[e + 1].output != edge.output;
     InputValue* const value = dead || !has_value(outputs[edge.output]) ? nullptr : &outputs[edge.output];
     deliver_edge(edge, value, last && !keep, frame, iteration);
   }
-  for (uint32_t c = op.control_begin; c < op.control_end; ++c) deliver_control(program_->controls_[c], dead, frame, iteration);
+  for (uint32_t c = op.control_begin; c < op.control_end; ++c)
+    deliver_control(program_->controls_[c], dead, frame, iteration);
 }
 
 // `value` is null for a dead one.
-void Schedule::deliver_edge(const Program::Edge& edge, InputValue* value, bool move, LiveFrame* frame, int64_t iteration) {
+void Schedule::deliver_edge(const Program::Edge& edge, InputValue* value, bool move, LiveFrame* frame,
+                            int64_t iteration) {
   Iteration& target = frame->at(iteration);
   const auto put = [&] {
     if (move) target.inputs[edge.slot] = std::move(*value);

@@ -1,12 +1,13 @@
 #pragma once
-// Running a program by counts of what each op still waits for: for asynchronous kernels, for branches side by side, and for
-// TF1's dynamic control flow with its dead values and loop frames.
+// Running a program by counts of what each op still waits for: for asynchronous kernels, for branches side by side, and
+// for TF1's dynamic control flow with its dead values and loop frames.
 //
-// A frame is one run of a loop; each of its iterations has slots and counts of its own. An op belongs to one frame, fixed at
-// layout. Values cross frames only through Enter (into iteration 0 of the child, or into all of them for loop constants),
-// NextIteration (one iteration on) and Exit (out to the iteration of the parent that entered). An op that gets a dead input
-// does not run and gives dead outputs; a Merge runs with its first live input and is dead when all its inputs are. Dead values
-// stop at NextIteration, and leave a loop only when it ends without ever giving a live value there.
+// A frame is one run of a loop; each of its iterations has slots and counts of its own. An op belongs to one frame,
+// fixed at layout. Values cross frames only through Enter (into iteration 0 of the child, or into all of them for loop
+// constants), NextIteration (one iteration on) and Exit (out to the iteration of the parent that entered). An op that
+// gets a dead input does not run and gives dead outputs; a Merge runs with its first live input and is dead when all
+// its inputs are. Dead values stop at NextIteration, and leave a loop only when it ends without ever giving a live
+// value there.
 //
 // One mutex guards all bookkeeping; kernels run outside of it. Threads that run ops are called drivers: the caller of a
 // synchronous run, and compute threads. A pending asynchronous kernel holds none.
@@ -48,15 +49,16 @@ class Schedule : public std::enable_shared_from_this<Schedule> {
   };
   struct LiveFrame {
     uint32_t id = 0;
-    LiveFrame* parent = nullptr;       // null for the root
+    LiveFrame* parent = nullptr;  // null for the root
     int64_t parent_iteration = 0;
-    int64_t first = 0;                 // number of iterations.front()
+    int64_t first = 0;  // number of iterations.front()
     std::deque<std::unique_ptr<Iteration>> iterations;
     int missing_enters = 0;
     std::vector<std::pair<uint32_t, InputValue>> constants;  // Enter op, value, for iterations to come
     std::vector<uint32_t> dead_constants;
-    std::vector<std::pair<uint32_t, InputValue>> waiting;    // NextIteration op, value: more iterations than may run at once
-    std::vector<uint32_t> dead_exits;                        // of the newest iteration
+    std::vector<std::pair<uint32_t, InputValue>>
+        waiting;                       // NextIteration op, value: more iterations than may run at once
+    std::vector<uint32_t> dead_exits;  // of the newest iteration
     int64_t newest() const { return first + static_cast<int64_t>(iterations.size()) - 1; }
     Iteration& at(int64_t i) { return *iterations[static_cast<size_t>(i - first)]; }
   };
@@ -79,7 +81,8 @@ class Schedule : public std::enable_shared_from_this<Schedule> {
   // All below: with the mutex held.
   void finish_op(const Ready& ready, const absl::Status& status, std::unique_lock<std::mutex>& lock);
   void propagate(const Ready& ready);
-  void deliver(const Program::Op& op, std::span<InputValue> outputs, bool dead, LiveFrame* frame, int64_t iteration, bool keep);
+  void deliver(const Program::Op& op, std::span<InputValue> outputs, bool dead, LiveFrame* frame, int64_t iteration,
+               bool keep);
   void deliver_edge(const Program::Edge& edge, InputValue* value, bool move, LiveFrame* frame, int64_t iteration);
   void deliver_control(uint32_t op, bool dead, LiveFrame* frame, int64_t iteration);
   void make_ready(uint32_t op, LiveFrame* frame, int64_t iteration, bool dead);
@@ -104,7 +107,7 @@ class Schedule : public std::enable_shared_from_this<Schedule> {
   std::deque<Ready> ready_;
   LiveFrame root_;
   std::vector<std::vector<std::unique_ptr<Iteration>>> free_iterations_;  // by frame
-  int64_t outstanding_ = 0;  // ops that are ready or run, over all frames
+  int64_t outstanding_ = 0;                                               // ops that are ready or run, over all frames
   int drivers_ = 0;
   bool caller_waits_ = false;
   bool synchronous_ = true;

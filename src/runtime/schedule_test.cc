@@ -301,7 +301,8 @@ TEST(Schedule, untaken_branches_have_no_effects) {
   Node* sw = g.node("Switch", {g.constant(Tensor(1.0f)), pred});
   const Output pivot = g.op("Identity", {Output(sw, 1)});
   Node* fails = g.node("Assert", {g.constant(Tensor(false)), std::vector<Output>{pivot}}, {}, "bad", {pivot.node()});
-  Node* merge = g.node("Merge", {std::vector<Output>{Output(sw, 0), g.op("Identity", {Output(sw, 1)}, {}, "after", {fails})}});
+  Node* merge =
+      g.node("Merge", {std::vector<Output>{Output(sw, 0), g.op("Identity", {Output(sw, 1)}, {}, "after", {fails})}});
   const auto session = g.session();
   EXPECT_EQ(*run_scalar<float>(*session, {merge, 0}, {{pred, Tensor(false)}}), 1);
   EXPECT_FALSE(run_all(*session, {{merge, 0}}, {{pred, Tensor(true)}}).ok());
@@ -311,8 +312,8 @@ TEST(Schedule, untaken_branches_have_no_effects) {
 struct Loop {
   Output exit_i, exit_x;
 };
-Loop make_loop(TestGraph& g, const Output& i0, const Output& x0, const Output& limit, const std::string& frame, int parallel,
-               const std::function<Output(const Output& x)>& body) {
+Loop make_loop(TestGraph& g, const Output& i0, const Output& x0, const Output& limit, const std::string& frame,
+               int parallel, const std::function<Output(const Output& x)>& body) {
   const auto enter = [&](const Output& v, bool constant) {
     return g.op("Enter", {v}, {{"frame_name", frame}, {"is_constant", constant}, {"parallel_iterations", parallel}});
   };
@@ -330,7 +331,8 @@ Loop make_loop(TestGraph& g, const Output& i0, const Output& x0, const Output& l
   const Output cond = g.op("LoopCond", {g.op("Less", {Output(merge_i, 0), enter_limit})});
   Node* switch_i = g.node("Switch", {Output(merge_i, 0), cond});
   Node* switch_x = g.node("Switch", {Output(merge_x, 0), cond});
-  const Output one = g.op("Const", {}, {{"value", Tensor(int32_t{1})}, {"dtype", int32}}, "one", {g.node("Identity", {Output(switch_i, 1)})});
+  const Output one = g.op("Const", {}, {{"value", Tensor(int32_t{1})}, {"dtype", int32}}, "one",
+                          {g.node("Identity", {Output(switch_i, 1)})});
   const Output next_i = g.op("NextIteration", {g.op("AddV2", {Output(switch_i, 1), one})});
   const Output next_x = g.op("NextIteration", {body(Output(switch_x, 1))});
   EXPECT_TRUE(g.graph->set_input(merge_i, 1, next_i).ok());
@@ -343,7 +345,9 @@ TEST(Schedule, loops_run_until_their_condition_fails) {
     TestGraph g(test_ops());
     const Output limit = g.placeholder(int32, PartialTensorShape::scalar(), "limit");
     const Loop loop = make_loop(g, g.constant(Tensor(int32_t{0})), g.constant(Tensor(1.0f)), limit, "loop", parallel,
-                                [&](const Output& x) { return g.op("AddV2", {x, x}); });
+                                [&](const Output& x) {
+                                  return g.op("AddV2", {x, x});
+                                });
     const auto session = g.session();
     for (const int n : {0, 1, 5, 20}) {
       const auto values = run_all(*session, {loop.exit_i, loop.exit_x}, {{limit, Tensor(n)}});
@@ -356,8 +360,9 @@ TEST(Schedule, loops_run_until_their_condition_fails) {
 
 TEST(Schedule, long_loops_take_no_more_room) {
   TestGraph g(test_ops());
-  const Loop loop = make_loop(g, g.constant(Tensor(int32_t{0})), g.constant(Tensor(0.0f)), g.constant(Tensor(int32_t{20000})), "loop", 10,
-                              [&](const Output& x) { return g.op("Neg", {x}); });
+  const Loop loop =
+      make_loop(g, g.constant(Tensor(int32_t{0})), g.constant(Tensor(0.0f)), g.constant(Tensor(int32_t{20000})), "loop",
+                10, [&](const Output& x) { return g.op("Neg", {x}); });
   const auto i = run_scalar<int32_t>(*g.session(), loop.exit_i);
   ASSERT_TRUE(i.ok()) << i.status();
   EXPECT_EQ(*i, 20000);
@@ -371,10 +376,14 @@ TEST(Schedule, loops_nest) {
       return g.op("Enter", {v}, {{"frame_name", "outer"}, {"is_constant", true}, {"parallel_iterations", parallel}});
     };
     const Output zero_inside = into(zero), limit_inside = into(inner_limit);
-    const Loop outer = make_loop(g, zero, g.constant(Tensor(1.0f)), g.constant(Tensor(int32_t{4})), "outer", parallel, [&](const Output& x) {
-      return make_loop(g, zero_inside, x, limit_inside, "outer/inner", parallel,
-                       [&](const Output& y) { return g.op("AddV2", {y, y}); }).exit_x;
-    });
+    const Loop outer = make_loop(g, zero, g.constant(Tensor(1.0f)), g.constant(Tensor(int32_t{4})), "outer", parallel,
+                                 [&](const Output& x) {
+                                   return make_loop(g, zero_inside, x, limit_inside, "outer/inner", parallel,
+                                                    [&](const Output& y) {
+                                                      return g.op("AddV2", {y, y});
+                                                    })
+                                       .exit_x;
+                                 });
     const auto x = run_scalar<float>(*g.session(), outer.exit_x);
     ASSERT_TRUE(x.ok()) << x.status();
     EXPECT_EQ(*x, 4096);
@@ -387,8 +396,9 @@ TEST(Schedule, a_loop_in_an_untaken_branch_is_dead_as_a_whole) {
   Node* sw = g.node("Switch", {g.constant(Tensor(1.0f)), pred});
   Node* sw_i = g.node("Switch", {g.constant(Tensor(int32_t{0})), pred});
   Node* sw_limit = g.node("Switch", {g.constant(Tensor(int32_t{3})), pred});
-  const Loop loop = make_loop(g, Output(sw_i, 1), Output(sw, 1), Output(sw_limit, 1), "loop", 10,
-                              [&](const Output& x) { return g.op("AddV2", {x, x}); });
+  const Loop loop = make_loop(g, Output(sw_i, 1), Output(sw, 1), Output(sw_limit, 1), "loop", 10, [&](const Output& x) {
+    return g.op("AddV2", {x, x});
+  });
   Node* merge = g.node("Merge", {std::vector<Output>{Output(sw, 0), loop.exit_x}});
   const auto session = g.session();
   for (const bool p : {true, false, true}) {
@@ -400,8 +410,8 @@ TEST(Schedule, a_loop_in_an_untaken_branch_is_dead_as_a_whole) {
 
 TEST(Schedule, asynchronous_kernels_in_loops) {
   TestGraph g(test_ops());
-  const Loop loop = make_loop(g, g.constant(Tensor(int32_t{0})), g.constant(Tensor(0.0f)), g.constant(Tensor(int32_t{5})), "loop", 10,
-                              [&](const Output& x) {
+  const Loop loop = make_loop(g, g.constant(Tensor(int32_t{0})), g.constant(Tensor(0.0f)),
+                              g.constant(Tensor(int32_t{5})), "loop", 10, [&](const Output& x) {
                                 Node* push = g.node("TestPush", {x});
                                 const Output popped = g.op("TestPop", {}, {}, "pop", {push});
                                 return g.op("AddV2", {x, popped});
@@ -413,16 +423,19 @@ TEST(Schedule, asynchronous_kernels_in_loops) {
 
 TEST(Schedule, errors_in_loops_end_the_step) {
   TestGraph g(test_ops());
-  const Loop loop = make_loop(g, g.constant(Tensor(int32_t{0})), g.constant(Tensor(0.0f)), g.constant(Tensor(int32_t{5})), "loop", 10,
-                              [&](const Output& x) { return g.op("AddV2", {x, g.op("TestThrow", {}, {}, "t", {x.node()})}); });
+  const Loop loop = make_loop(g, g.constant(Tensor(int32_t{0})), g.constant(Tensor(0.0f)),
+                              g.constant(Tensor(int32_t{5})), "loop", 10, [&](const Output& x) {
+                                return g.op("AddV2", {x, g.op("TestThrow", {}, {}, "t", {x.node()})});
+                              });
   EXPECT_EQ(run_all(*g.session(), {loop.exit_x}).status().code(), absl::StatusCode::kInternal);
 }
 
 TEST(Schedule, values_inside_loops_cannot_be_fetched) {
   TestGraph g(test_ops());
   Output inside;
-  const Loop loop = make_loop(g, g.constant(Tensor(int32_t{0})), g.constant(Tensor(0.0f)), g.constant(Tensor(int32_t{5})), "loop", 10,
-                              [&](const Output& x) { return inside = g.op("Neg", {x}); });
+  const Loop loop =
+      make_loop(g, g.constant(Tensor(int32_t{0})), g.constant(Tensor(0.0f)), g.constant(Tensor(int32_t{5})), "loop", 10,
+                [&](const Output& x) { return inside = g.op("Neg", {x}); });
   EXPECT_THAT(message(run_all(*g.session(), {inside, loop.exit_x})), HasSubstr("not fetchable"));
 }
 
@@ -432,7 +445,8 @@ TEST(Schedule, ops_may_not_mix_frames) {
   const Output inside = g.op("Enter", {g.op("Neg", {x})}, {{"frame_name", "f"}});
   const Output mixed = g.op("AddV2", {inside, g.op("Square", {x})});
   const Output out = g.op("Exit", {mixed});
-  EXPECT_THAT(message(run_all(*g.session(), {out}, {{x, Tensor(1.0f)}})), HasSubstr("has inputs from different frames"));
+  EXPECT_THAT(message(run_all(*g.session(), {out}, {{x, Tensor(1.0f)}})),
+              HasSubstr("has inputs from different frames"));
 }
 
 }  // namespace

@@ -39,8 +39,8 @@ absl::Status check_output(const GraphImpl& graph, const Output& output, std::str
     return invalid_argument("Tensor ", tensor_name(output), " is not an element of this graph.");
   }
   if (output.index() < 0 || output.index() >= output.node()->num_outputs()) {
-    return invalid_argument("The operation, '", output.node()->name(), "', exists but only has ", output.node()->num_outputs(),
-                            " outputs: ", tensor_name(output), " cannot be ", what);
+    return invalid_argument("The operation, '", output.node()->name(), "', exists but only has ",
+                            output.node()->num_outputs(), " outputs: ", tensor_name(output), " cannot be ", what);
   }
   return absl::OkStatus();
 }
@@ -48,9 +48,10 @@ absl::Status check_output(const GraphImpl& graph, const Output& output, std::str
 }  // namespace
 
 SessionCore::SessionCore(std::shared_ptr<GraphImpl> graph, const SessionCoreOptions& options)
-    : graph_(std::move(graph)), options_(options),
-      runtime_(std::make_shared<Runtime>(graph_->registry(), graph_->shared_library(), local_devices(options.num_cpu_devices),
-                                         options.runtime)) {}
+    : graph_(std::move(graph)),
+      options_(options),
+      runtime_(std::make_shared<Runtime>(graph_->registry(), graph_->shared_library(),
+                                         local_devices(options.num_cpu_devices), options.runtime)) {}
 
 absl::StatusOr<std::shared_ptr<SessionCore>> SessionCore::create(std::shared_ptr<GraphImpl> graph,
                                                                  const SessionCoreOptions& options) {
@@ -65,7 +66,8 @@ SessionCore::~SessionCore() {
 
 bool SessionCore::enter() {
   running_.fetch_add(1, std::memory_order_acq_rel);
-  if (!is_closed()) [[likely]] return true;
+  if (!is_closed()) [[likely]]
+    return true;
   leave();
   return false;
 }
@@ -93,7 +95,8 @@ absl::Status SessionCore::check_signature(const Signature& signature) const {
   for (const Output& fetch : signature.fetches) MR_RETURN_IF_ERROR(check_output(*graph_, fetch, "fetched"));
   for (const Node* target : signature.targets) {
     if (target == nullptr) return invalid_argument("an absent operation cannot be run");
-    if (&target->graph() != graph_.get()) return invalid_argument("Operation ", target->name(), " is not an element of this graph.");
+    if (&target->graph() != graph_.get())
+      return invalid_argument("Operation ", target->name(), " is not an element of this graph.");
   }
   return absl::OkStatus();
 }
@@ -137,7 +140,8 @@ absl::Status SessionCore::run_program(Program& program, std::span<Tensor> feeds,
                                       StepStatsCollector* stats, std::vector<Tensor>* fetched) {
   if (timeout_in_ms <= 0) timeout_in_ms = options_.operation_timeout_in_ms;
   RunContext context{.cancellation = runtime_->scope(), .stats = stats};
-  if (timeout_in_ms <= 0) [[likely]] return program.run(feeds, take_feeds, context, fetched);
+  if (timeout_in_ms <= 0) [[likely]]
+    return program.run(feeds, take_feeds, context, fetched);
   CancellationScope scope(runtime_->scope());
   context.cancellation = &scope;
   const DeadlineToken token = call_after(std::chrono::milliseconds(timeout_in_ms), [&scope] {
@@ -195,13 +199,17 @@ absl::StatusOr<std::shared_ptr<CallableCore>> SessionCore::make_callable(std::sp
                                                                          std::span<const Output> fetches,
                                                                          std::span<Node* const> targets) {
   if (is_closed()) return cancelled("Session has been closed.");
-  const Signature signature{{feeds.begin(), feeds.end()}, {fetches.begin(), fetches.end()}, {targets.begin(), targets.end()}, /*checks_feeds=*/true};
+  const Signature signature{{feeds.begin(), feeds.end()},
+                            {fetches.begin(), fetches.end()},
+                            {targets.begin(), targets.end()},
+                            /*checks_feeds=*/true};
   auto callable = std::make_shared<CallableCore>();
   MR_ASSIGN_OR_RETURN(callable->program_, program_for(signature));
   callable->session_ = shared_from_this();
   for (const Output& feed : signature.feeds) {
     const PartialTensorShape& shape = feed.node()->output_shape(feed.index());
-    callable->feeds_.push_back({tensor_name(feed), shape, base_dtype(feed.node()->output_type(feed.index())), shape.has_rank()});
+    callable->feeds_.push_back(
+        {tensor_name(feed), shape, base_dtype(feed.node()->output_type(feed.index())), shape.has_rank()});
   }
   return callable;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// A session without exceptions: a graph, the resources its ops live on, and the programs compiled for what has been run. The
-// public tf::Session is a thin layer over it.
+// A session without exceptions: a graph, the resources its ops live on, and the programs compiled for what has been
+// run. The public tf::Session is a thin layer over it.
 //
 // Thread-safe: runs of any signatures may go on side by side, while others add nodes to the graph. close() ends them.
 
@@ -38,7 +38,7 @@ struct RunRequest {
   bool output_partition_graphs = false;
 };
 struct RunReport {
-  std::vector<NodeStats> nodes;                     // if traced
+  std::vector<NodeStats> nodes;                        // if traced
   std::vector<std::vector<NodeDef>> partition_graphs;  // if asked for: what ran, after all passes
 };
 
@@ -76,7 +76,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
 
   // `fetched` gets one tensor per fetch. `report` may be null.
   absl::Status run(const RunRequest& request, std::vector<Tensor>* fetched, RunReport* report = nullptr);
-  absl::StatusOr<std::shared_ptr<CallableCore>> make_callable(std::span<const Output> feeds, std::span<const Output> fetches,
+  absl::StatusOr<std::shared_ptr<CallableCore>> make_callable(std::span<const Output> feeds,
+                                                              std::span<const Output> fetches,
                                                               std::span<Node* const> targets);
   // Ends all waits. Later runs give Cancelled "Session has been closed."
   void close();

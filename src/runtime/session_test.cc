@@ -82,36 +82,82 @@ absl::Status fed(TestGraph& g, const Output& x, const Tensor& value) {
   return run_all(*g.session(), {y}, {{x, value}}).status();
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SessionErrors, testing::ValuesIn(std::vector<ErrorCase>{
-    {"unfed_placeholder", [](TestGraph& g) { return run_all(*g.session(), {g.op("Neg", {g.placeholder(float32, {2, -1})})}).status(); },
-     absl::StatusCode::kInvalidArgument, "You must feed a value for placeholder tensor 'x' with dtype float and shape [2,?]\n\t [[{{node x}}]]"},
-    {"fed_shape", [](TestGraph& g) { return fed(g, g.placeholder(float32, {2, -1}), Tensor(float32, {3, 3})); },
-     absl::StatusCode::kInvalidArgument, "Cannot feed value of shape (3, 3) for Tensor 'x:0', which has shape '(2, ?)'"},
-    {"fed_dtype", [](TestGraph& g) { return fed(g, g.placeholder(float32), Tensor(1.0)); },
-     absl::StatusCode::kInvalidArgument, "to be float but double is provided"},
-    {"uninitialized_read", [](TestGraph& g) { return run_all(*g.session(), {g.op("Identity", {g.variable(float32, {2})}, {}, "v/read")}).status(); },
-     absl::StatusCode::kFailedPrecondition, "Attempting to use uninitialized value v\n\t [[{{node v/read}}]]"},
-    {"uninitialized_fetch", [](TestGraph& g) { return run_all(*g.session(), {g.variable(float32, {2})}).status(); },
-     absl::StatusCode::kFailedPrecondition, "Attempting to use uninitialized value v\n\t [[{{node _retval_v_0_0}}]]"},
-    {"uninitialized_update", [](TestGraph& g) { return run_all(*g.session(), {g.op("AssignAdd", {g.variable(float32, PartialTensorShape::scalar()), g.constant(Tensor(1.0f))})}).status(); },
-     absl::StatusCode::kFailedPrecondition, "Attempting to use uninitialized value v"},
-    {"nothing_to_do", [](TestGraph& g) { return run_all(*g.session(), {}).status(); },
-     absl::StatusCode::kInvalidArgument, "Must specify at least one target to fetch or execute."},
-    {"fed_twice", [](TestGraph& g) { const Output x = g.placeholder(float32); return run_all(*g.session(), {x}, {{x, Tensor(1.0f)}, {x, Tensor(1.0f)}}).status(); },
-     absl::StatusCode::kInvalidArgument, "fed more than once"},
-    {"other_graph", [](TestGraph& g) { TestGraph other; return run_all(*g.session(), {other.constant(Tensor(1.0f))}).status(); },
-     absl::StatusCode::kInvalidArgument, "is not an element of this graph"},
-    {"no_such_output", [](TestGraph& g) { return run_all(*g.session(), {Output(g.placeholder(float32).node(), 1)}).status(); },
-     absl::StatusCode::kInvalidArgument, "exists but only has 1 outputs"},
-    {"fed_values_break_the_contract", [](TestGraph& g) {
-       const Output a = g.placeholder(float32, {}, "a"), b = g.placeholder(float32, {}, "b");
-       return run_all(*g.session(), {g.op("MatMul", {a, b})}, {{a, Tensor(float32, {2, 3})}, {b, Tensor(float32, {4, 5})}}).status(); },
-     absl::StatusCode::kInvalidArgument, "[[{{node MatMul}}]] MatMul(float[2,3], float[4,5]) created at test.cc:1"},
-    {"gpu", [](TestGraph& g) { const Output x = g.constant(Tensor(1.0f)); g.graph->set_device(x.node(), "/gpu:0"); return run_all(*g.session(), {x}).status(); },
-     absl::StatusCode::kInvalidArgument, "Cannot assign a device for operation Const: {{node Const}} was explicitly assigned to /device:GPU:0 but available devices are [ /job:localhost/replica:0/task:0/device:CPU:0 ]"},
-    {"assertion", [](TestGraph& g) { return run_all(*g.session(), {}, {}, {g.node("Assert", {g.constant(Tensor(false)), std::vector<Output>{g.constant(Tensor(std::vector<int32_t>{1, 2}))}})}).status(); },
-     absl::StatusCode::kInvalidArgument, "assertion failed: [1 2]"},
-}), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    All, SessionErrors,
+    testing::ValuesIn(std::vector<ErrorCase>{
+        {"unfed_placeholder",
+         [](TestGraph& g) {
+           return run_all(*g.session(), {g.op("Neg", {g.placeholder(float32, {2, -1})})}).status();
+         },
+         absl::StatusCode::kInvalidArgument,
+         "You must feed a value for placeholder tensor 'x' with dtype float and shape [2,?]\n\t [[{{node x}}]]"},
+        {"fed_shape",
+         [](TestGraph& g) {
+           return fed(g, g.placeholder(float32, {2, -1}), Tensor(float32, {3, 3}));
+         },
+         absl::StatusCode::kInvalidArgument,
+         "Cannot feed value of shape (3, 3) for Tensor 'x:0', which has shape '(2, ?)'"},
+        {"fed_dtype", [](TestGraph& g) { return fed(g, g.placeholder(float32), Tensor(1.0)); },
+         absl::StatusCode::kInvalidArgument, "to be float but double is provided"},
+        {"uninitialized_read",
+         [](TestGraph& g) {
+           return run_all(*g.session(), {g.op("Identity", {g.variable(float32, {2})}, {}, "v/read")}).status();
+         },
+         absl::StatusCode::kFailedPrecondition, "Attempting to use uninitialized value v\n\t [[{{node v/read}}]]"},
+        {"uninitialized_fetch", [](TestGraph& g) { return run_all(*g.session(), {g.variable(float32, {2})}).status(); },
+         absl::StatusCode::kFailedPrecondition,
+         "Attempting to use uninitialized value v\n\t [[{{node _retval_v_0_0}}]]"},
+        {"uninitialized_update",
+         [](TestGraph& g) {
+           return run_all(*g.session(), {g.op("AssignAdd", {g.variable(float32, PartialTensorShape::scalar()),
+                                                            g.constant(Tensor(1.0f))})})
+               .status();
+         },
+         absl::StatusCode::kFailedPrecondition, "Attempting to use uninitialized value v"},
+        {"nothing_to_do", [](TestGraph& g) { return run_all(*g.session(), {}).status(); },
+         absl::StatusCode::kInvalidArgument, "Must specify at least one target to fetch or execute."},
+        {"fed_twice",
+         [](TestGraph& g) {
+           const Output x = g.placeholder(float32);
+           return run_all(*g.session(), {x}, {{x, Tensor(1.0f)}, {x, Tensor(1.0f)}}).status();
+         },
+         absl::StatusCode::kInvalidArgument, "fed more than once"},
+        {"other_graph",
+         [](TestGraph& g) {
+           TestGraph other;
+           return run_all(*g.session(), {other.constant(Tensor(1.0f))}).status();
+         },
+         absl::StatusCode::kInvalidArgument, "is not an element of this graph"},
+        {"no_such_output",
+         [](TestGraph& g) { return run_all(*g.session(), {Output(g.placeholder(float32).node(), 1)}).status(); },
+         absl::StatusCode::kInvalidArgument, "exists but only has 1 outputs"},
+        {"fed_values_break_the_contract",
+         [](TestGraph& g) {
+           const Output a = g.placeholder(float32, {}, "a"), b = g.placeholder(float32, {}, "b");
+           return run_all(*g.session(), {g.op("MatMul", {a, b})},
+                          {{a, Tensor(float32, {2, 3})}, {b, Tensor(float32, {4, 5})}})
+               .status();
+         },
+         absl::StatusCode::kInvalidArgument, "[[{{node MatMul}}]] MatMul(float[2,3], float[4,5]) created at test.cc:1"},
+        {"gpu",
+         [](TestGraph& g) {
+           const Output x = g.constant(Tensor(1.0f));
+           g.graph->set_device(x.node(), "/gpu:0");
+           return run_all(*g.session(), {x}).status();
+         },
+         absl::StatusCode::kInvalidArgument,
+         "Cannot assign a device for operation Const: {{node Const}} was explicitly assigned to /device:GPU:0 but "
+         "available devices are [ /job:localhost/replica:0/task:0/device:CPU:0 ]"},
+        {"assertion",
+         [](TestGraph& g) {
+           return run_all(*g.session(), {}, {},
+                          {g.node("Assert", {g.constant(Tensor(false)),
+                                             std::vector<Output>{g.constant(Tensor(std::vector<int32_t>{1, 2}))}})})
+               .status();
+         },
+         absl::StatusCode::kInvalidArgument, "assertion failed: [1 2]"},
+    }),
+    [](const auto& info) { return info.param.name; });
 
 TEST(Session, errors_carry_node_device_and_source) {
   TestGraph g;
@@ -234,7 +280,9 @@ TEST(Session, traces_what_ran_and_when) {
   RunReport report;
   const Feeds feeds = {{x, Tensor(2.0f)}};
   const Output fetch[] = {y};
-  ASSERT_TRUE(session->run({.feeds = feeds, .fetches = fetch, .trace = true, .output_partition_graphs = true}, &values, &report).ok());
+  ASSERT_TRUE(
+      session->run({.feeds = feeds, .fetches = fetch, .trace = true, .output_partition_graphs = true}, &values, &report)
+          .ok());
   ASSERT_EQ(report.nodes.size(), 2u);
   EXPECT_EQ(report.nodes[0].node_name, "sq");
   EXPECT_EQ(report.nodes[1].node_name, "y");

@@ -124,7 +124,8 @@ absl::Status missing_output(const NodeState& state, size_t output) {
   return internal_error("Missing ", output, "-th output from {{node ", state.info.name, "}}");
 }
 
-void record_node(const NodeState& state, int64_t start, std::span<const InputValue> outputs, StepStatsCollector* stats) {
+void record_node(const NodeState& state, int64_t start, std::span<const InputValue> outputs,
+                 StepStatsCollector* stats) {
   NodeStats node;
   node.node_name = state.info.name;
   node.label = str_cat(state.info.name, " = ", state.info.op, "()");
@@ -134,7 +135,8 @@ void record_node(const NodeState& state, int64_t start, std::span<const InputVal
   node.thread = static_cast<uint32_t>(std::hash<std::thread::id>()(std::this_thread::get_id()));
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Tensor& t = outputs[i].tensor;
-    if (t.has_value()) node.outputs.push_back({static_cast<int>(i), t.dtype(), t.shape(), static_cast<int64_t>(t.byte_size())});
+    if (t.has_value())
+      node.outputs.push_back({static_cast<int>(i), t.dtype(), t.shape(), static_cast<int64_t>(t.byte_size())});
   }
   stats->add(std::move(node));
 }

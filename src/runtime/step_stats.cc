@@ -27,7 +27,8 @@ std::string json_text(std::string_view text) {
 }  // namespace
 
 int64_t wall_nanos() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 std::string timeline_json(const std::vector<NodeStats>& nodes) {
@@ -46,9 +47,12 @@ std::string timeline_json(const std::vector<NodeStats>& nodes) {
   }
   for (const NodeStats& n : nodes) {
     const size_t begin = n.label.find("= "), end = n.label.find('(');
-    const std::string op = begin != std::string::npos && end != std::string::npos && end > begin ? n.label.substr(begin + 2, end - begin - 2) : n.node_name;
-    str_append(&out, separator, "        {\"name\": ", json_text(op), ", \"cat\": \"Op\", \"ph\": \"X\", \"pid\": ",
-               devices[n.device], ", \"tid\": ", threads[n.thread], ", \"ts\": ", absl::StrFormat("%.3f", static_cast<double>(n.start_nanos) / 1e3),
+    const std::string op = begin != std::string::npos && end != std::string::npos && end > begin
+                               ? n.label.substr(begin + 2, end - begin - 2)
+                               : n.node_name;
+    str_append(&out, separator, "        {\"name\": ", json_text(op),
+               ", \"cat\": \"Op\", \"ph\": \"X\", \"pid\": ", devices[n.device], ", \"tid\": ", threads[n.thread],
+               ", \"ts\": ", absl::StrFormat("%.3f", static_cast<double>(n.start_nanos) / 1e3),
                ", \"dur\": ", absl::StrFormat("%.3f", static_cast<double>(n.end_nanos - n.start_nanos) / 1e3),
                ", \"args\": {\"name\": ", json_text(n.node_name), ", \"op\": ", json_text(op), "}}");
     separator = ",\n";

@@ -17,7 +17,9 @@ class TestGraph {
 
   Node* node(std::string_view type, std::vector<OpArg> args = {}, AttrMap attrs = {}, std::string_view name = {},
              const std::vector<Node*>& controls = {}) {
-    absl::StatusOr<Node*> made = make_op(*graph, {.type = type, .args = std::move(args), .attrs = std::move(attrs), .name = name, .source = "test.cc:1"});
+    absl::StatusOr<Node*> made = make_op(
+        *graph,
+        {.type = type, .args = std::move(args), .attrs = std::move(attrs), .name = name, .source = "test.cc:1"});
     EXPECT_TRUE(made.ok()) << made.status();
     if (!made.ok()) std::abort();  // nothing below would mean anything
     for (Node* c : controls) EXPECT_TRUE(graph->add_control_input(*made, c).ok());
@@ -35,30 +37,32 @@ class TestGraph {
     return op("VariableV2", {}, {{"dtype", dtype}, {"shape", shape}}, name);
   }
 
-  std::shared_ptr<SessionCore> session(const SessionCoreOptions& options = {}) { return *SessionCore::create(graph, options); }
+  std::shared_ptr<SessionCore> session(const SessionCoreOptions& options = {}) {
+    return *SessionCore::create(graph, options);
+  }
 
   const std::shared_ptr<GraphImpl> graph;
 };
 
 using Feeds = std::vector<std::pair<Output, Tensor>>;
 
-inline absl::StatusOr<std::vector<Tensor>> run_all(SessionCore& session, const std::vector<Output>& fetches, const Feeds& feeds = {},
-                                                   const std::vector<Node*>& targets = {}, int64_t timeout_in_ms = 0) {
+inline absl::StatusOr<std::vector<Tensor>> run_all(SessionCore& session, const std::vector<Output>& fetches,
+                                                   const Feeds& feeds = {}, const std::vector<Node*>& targets = {},
+                                                   int64_t timeout_in_ms = 0) {
   std::vector<Tensor> values;
-  absl::Status status = session.run({.feeds = feeds, .fetches = fetches, .targets = targets, .timeout_in_ms = timeout_in_ms}, &values);
+  absl::Status status =
+      session.run({.feeds = feeds, .fetches = fetches, .targets = targets, .timeout_in_ms = timeout_in_ms}, &values);
   if (!status.ok()) return status;
   return values;
 }
 
-template <class T>
-absl::StatusOr<T> run_scalar(SessionCore& session, const Output& fetch, const Feeds& feeds = {}) {
+template <class T> absl::StatusOr<T> run_scalar(SessionCore& session, const Output& fetch, const Feeds& feeds = {}) {
   absl::StatusOr<std::vector<Tensor>> values = run_all(session, {fetch}, feeds);
   if (!values.ok()) return values.status();
   return (*values)[0].template scalar<T>();
 }
 
 inline std::string message(const absl::Status& status) { return std::string(status.message()); }
-template <class T>
-std::string message(const absl::StatusOr<T>& value) { return std::string(value.status().message()); }
+template <class T> std::string message(const absl::StatusOr<T>& value) { return std::string(value.status().message()); }
 
 }  // namespace millrace

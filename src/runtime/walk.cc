@@ -1,5 +1,5 @@
-// Running a program by walking its array: the path of steps without asynchronous kernels and dynamic control flow. A step
-// takes no lock here, allocates nothing and looks nothing up; what it costs is what its kernels cost.
+// Running a program by walking its array: the path of steps without asynchronous kernels and dynamic control flow. A
+// step takes no lock here, allocates nothing and looks nothing up; what it costs is what its kernels cost.
 
 #include "runtime/program.h"
 #include "runtime/step.h"
@@ -16,14 +16,14 @@ bool has_value(const InputValue& value) { return value.tensor.has_value() || val
 
 }  // namespace
 
-template <bool kTraced>
-absl::Status Program::walk_ops(Step& step, const RunContext& context, const Op** current) {
+template <bool kTraced> absl::Status Program::walk_ops(Step& step, const RunContext& context, const Op** current) {
   InputValue* const slots = step.slots.data();
   InputValue* const scratch = step.scratch.data();
   for (size_t i = 0; i < ops_.size(); ++i) {
     const Op& op = ops_[i];
     *current = &op;
-    if (context.cancellation->is_cancelled()) [[unlikely]] return context.cancellation->status();
+    if (context.cancellation->is_cancelled()) [[unlikely]]
+      return context.cancellation->status();
     if (op.deref_begin != op.deref_end) {
       MR_RETURN_IF_ERROR(dereference({derefs_.data() + op.deref_begin, op.deref_end - op.deref_begin}, slots));
     }
@@ -39,7 +39,8 @@ absl::Status Program::walk_ops(Step& step, const RunContext& context, const Op**
     MR_RETURN_IF_ERROR(op.kernel->compute(kernel_context));
     if constexpr (kTraced) record_node(*op.state, start, outputs, context.stats);
     for (size_t o = 0; o < outputs.size(); ++o) {
-      if (!has_value(outputs[o])) [[unlikely]] return missing_output(*op.state, o);
+      if (!has_value(outputs[o])) [[unlikely]]
+        return missing_output(*op.state, o);
     }
     if (op.direct_slot >= 0) {
       for (uint32_t e = op.edge_begin; e + 1 < op.edge_end; ++e) slots[edges_[e].slot] = outputs[0];

@@ -58,7 +58,8 @@ class ProcessAllocator final : public Allocator {
   Buffer* allocate(size_t bytes) override {
     if (bytes > static_cast<size_t>(limit_.load(std::memory_order_relaxed))) return nullptr;
     const SizeClass c = size_class(bytes == 0 ? 1 : bytes);
-    const int64_t in_use = in_use_.fetch_add(static_cast<int64_t>(c.bytes), std::memory_order_relaxed) + static_cast<int64_t>(c.bytes);
+    const int64_t in_use =
+        in_use_.fetch_add(static_cast<int64_t>(c.bytes), std::memory_order_relaxed) + static_cast<int64_t>(c.bytes);
     if (in_use > limit_.load(std::memory_order_relaxed)) {
       in_use_.fetch_sub(static_cast<int64_t>(c.bytes), std::memory_order_relaxed);
       return nullptr;

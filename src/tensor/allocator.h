@@ -1,6 +1,7 @@
 #pragma once
 // Where tensor memory comes from. Every allocation passes one of these, so that limits hold and sizes that a file or a
-// message claims cannot exhaust the machine: over the limit the answer is a null buffer, which becomes ResourceExhausted.
+// message claims cannot exhaust the machine: over the limit the answer is a null buffer, which becomes
+// ResourceExhausted.
 
 #include <atomic>
 #include <cstddef>
@@ -19,8 +20,8 @@ class Allocator {
   virtual Buffer* allocate(size_t bytes) = 0;
 };
 
-// The process's allocator: recycles freed buffers by size class, counts, and holds a limit (default: the machine's memory).
-// Thread-safe.
+// The process's allocator: recycles freed buffers by size class, counts, and holds a limit (default: the machine's
+// memory). Thread-safe.
 Allocator* process_allocator();
 struct AllocatorStats {
   int64_t bytes_in_use = 0;

@@ -12,8 +12,8 @@
 
 namespace millrace {
 
-// The name of a resource in a session's resource manager (runtime looks it up, and checks the type). A handle that is fed or
-// read from a graph is data: it never holds an address.
+// The name of a resource in a session's resource manager (runtime looks it up, and checks the type). A handle that is
+// fed or read from a graph is data: it never holds an address.
 class ResourceHandle {
  public:
   std::string device;
@@ -47,7 +47,9 @@ class Variant {
     return v;
   }
   bool has_value() const { return value_ != nullptr; }
-  template <class T> const T* get() const { return has_value() && *type_ == typeid(T) ? static_cast<const T*>(value_.get()) : nullptr; }
+  template <class T> const T* get() const {
+    return has_value() && *type_ == typeid(T) ? static_cast<const T*>(value_.get()) : nullptr;
+  }
   template <class T> std::shared_ptr<T> shared() const {
     return has_value() && *type_ == typeid(T) ? std::static_pointer_cast<T>(value_) : nullptr;
   }

@@ -54,7 +54,8 @@ absl::StatusOr<TensorShape> make_shape(std::span<const int64_t> dims) {
     overflow |= __builtin_mul_overflow(count, dim, &count);
   }
   // A zero anywhere makes the count zero, but the other dimensions must still be ones a buffer could have.
-  if (overflow) return invalid_argument("shape [", absl::StrJoin(dims, ","), "] is too large (more than 2**63 - 1 entries)");
+  if (overflow)
+    return invalid_argument("shape [", absl::StrJoin(dims, ","), "] is too large (more than 2**63 - 1 entries)");
   return ShapeFactory::shape(Dims(dims), count);
 }
 
@@ -81,7 +82,8 @@ absl::StatusOr<PartialTensorShape> make_partial_shape(std::initializer_list<int6
 }
 
 PartialTensorShape unknown_shape_of_rank(int rank) {
-  return ShapeFactory::partial(Dims(std::vector<int64_t>(static_cast<size_t>(std::clamp(rank, 0, Dims::kMaxRank)), -1)));
+  return ShapeFactory::partial(
+      Dims(std::vector<int64_t>(static_cast<size_t>(std::clamp(rank, 0, Dims::kMaxRank)), -1)));
 }
 
 absl::StatusOr<TensorShape> as_tensor_shape(const PartialTensorShape& shape) {
@@ -151,8 +153,8 @@ absl::StatusOr<PartialTensorShape> broadcast(const PartialTensorShape& a, const 
     } else if (da == db) {
       d = da;
     } else {
-      return invalid_argument("Dimensions must be equal, but are ", da, " and ", db, " (shapes ", a.to_string(), " and ",
-                              b.to_string(), ")");
+      return invalid_argument("Dimensions must be equal, but are ", da, " and ", db, " (shapes ", a.to_string(),
+                              " and ", b.to_string(), ")");
     }
   }
   return make_partial_shape(dims);
@@ -182,7 +184,8 @@ TensorShape subshape(const TensorShape& shape, int begin, int end) {
 
 absl::StatusOr<int> canonical_axis(int64_t axis, int rank, std::string_view what) {
   if (axis < -rank || axis >= rank) {
-    return invalid_argument(std::string(what), ": axis ", axis, " is out of bounds: must be in the range [", -rank, ", ", rank, ")");
+    return invalid_argument(std::string(what), ": axis ", axis, " is out of bounds: must be in the range [", -rank,
+                            ", ", rank, ")");
   }
   return static_cast<int>(axis < 0 ? axis + rank : axis);
 }
@@ -196,7 +199,9 @@ bool operator==(const TensorShape& a, const TensorShape& b) { return std::ranges
 
 PartialTensorShape::PartialTensorShape(std::initializer_list<int64_t> dims)
     : PartialTensorShape(std::span(dims.begin(), dims.size())) {}
-PartialTensorShape::PartialTensorShape(std::span<const int64_t> dims) { *this = value_or_raise(make_partial_shape(dims)); }
+PartialTensorShape::PartialTensorShape(std::span<const int64_t> dims) {
+  *this = value_or_raise(make_partial_shape(dims));
+}
 PartialTensorShape::PartialTensorShape(const TensorShape& shape) : known_(true), dims_(shape.dims()) {}
 
 bool PartialTensorShape::is_fully_defined() const {
@@ -214,9 +219,12 @@ bool PartialTensorShape::is_compatible_with(const PartialTensorShape& other) con
 
 std::string PartialTensorShape::to_string() const {
   if (!known_) return "<unknown>";
-  return absl::StrCat("[", absl::StrJoin(dims(), ",", [](std::string* out, int64_t d) {
-                        absl::StrAppend(out, d < 0 ? std::string("?") : std::to_string(d));
-                      }), "]");
+  return absl::StrCat("[",
+                      absl::StrJoin(dims(), ",",
+                                    [](std::string* out, int64_t d) {
+                                      absl::StrAppend(out, d < 0 ? std::string("?") : std::to_string(d));
+                                    }),
+                      "]");
 }
 
 bool operator==(const PartialTensorShape& a, const PartialTensorShape& b) {

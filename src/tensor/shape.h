@@ -1,6 +1,6 @@
 #pragma once
-// Making shapes from numbers that nobody has checked yet. These are the only makers inside the library: rank, dimensions
-// and the element count are checked for range and overflow.
+// Making shapes from numbers that nobody has checked yet. These are the only makers inside the library: rank,
+// dimensions and the element count are checked for range and overflow.
 
 #include <span>
 

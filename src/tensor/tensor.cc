@@ -30,15 +30,16 @@ template <class T> class ObjectBuffer final : public Buffer {
 absl::StatusOr<size_t> bytes_of(DataType dtype, const TensorShape& shape) {
   int64_t bytes = 0;
   if (__builtin_mul_overflow(shape.num_elements(), static_cast<int64_t>(dtype_size(dtype)), &bytes)) {
-    return resource_exhausted("a tensor of shape ", shape.to_string(), " and type ", dtype_name(dtype), " is too large to exist");
+    return resource_exhausted("a tensor of shape ", shape.to_string(), " and type ", dtype_name(dtype),
+                              " is too large to exist");
   }
   return static_cast<size_t>(bytes);
 }
 
 absl::Status out_of_memory(DataType dtype, const TensorShape& shape) {
   return resource_exhausted("OOM when allocating tensor with shape", shape.to_string(), " and type ", dtype_name(dtype),
-                            "; in use: ", process_allocator_stats().bytes_in_use, " bytes, limit: ",
-                            process_allocator_stats().bytes_limit, " bytes");
+                            "; in use: ", process_allocator_stats().bytes_in_use,
+                            " bytes, limit: ", process_allocator_stats().bytes_limit, " bytes");
 }
 
 Buffer* make_objects(DataType dtype, size_t count) {
@@ -114,9 +115,15 @@ absl::StatusOr<Tensor> deep_copy(const Tensor& tensor) {
   if (!tensor.has_value()) return Tensor();
   MR_ASSIGN_OR_RETURN(Tensor copy, make_tensor(tensor.dtype(), tensor.shape()));
   switch (tensor.dtype()) {
-    case DataType::kString: std::ranges::copy(tensor.unchecked<std::string>(), copy.unchecked_mutable<std::string>().begin()); break;
-    case DataType::kResource: std::ranges::copy(tensor.unchecked<ResourceHandle>(), copy.unchecked_mutable<ResourceHandle>().begin()); break;
-    case DataType::kVariant: std::ranges::copy(tensor.unchecked<Variant>(), copy.unchecked_mutable<Variant>().begin()); break;
+    case DataType::kString:
+      std::ranges::copy(tensor.unchecked<std::string>(), copy.unchecked_mutable<std::string>().begin());
+      break;
+    case DataType::kResource:
+      std::ranges::copy(tensor.unchecked<ResourceHandle>(), copy.unchecked_mutable<ResourceHandle>().begin());
+      break;
+    case DataType::kVariant:
+      std::ranges::copy(tensor.unchecked<Variant>(), copy.unchecked_mutable<Variant>().begin());
+      break;
     default:
       if (tensor.num_elements() > 0) std::memcpy(copy.raw_mutable_data(), tensor.raw_data(), tensor.byte_size());
   }
@@ -144,16 +151,18 @@ Tensor::Tensor(DataType dtype, const TensorShape& shape) { *this = value_or_rais
 
 template <class T> Tensor::Tensor(const TensorShape& shape, const std::vector<T>& values) {
   if (shape.num_elements() != static_cast<int64_t>(values.size())) {
-    raise(invalid_argument("a tensor of shape ", shape.to_string(), " needs ", shape.num_elements(), " values, got ", values.size()));
+    raise(invalid_argument("a tensor of shape ", shape.to_string(), " needs ", shape.num_elements(), " values, got ",
+                           values.size()));
   }
   *this = value_or_raise(make_tensor(dtype_of<T>, shape));
   std::copy(values.begin(), values.end(), unchecked_mutable<T>().begin());
 }
 
-template <class T> Tensor::Tensor(const std::vector<T>& values) : Tensor(TensorShape({static_cast<int64_t>(values.size())}), values) {}
+template <class T>
+Tensor::Tensor(const std::vector<T>& values) : Tensor(TensorShape({static_cast<int64_t>(values.size())}), values) {}
 
-#define MR_INSTANTIATE(T)                                                \
-  template Tensor::Tensor(const TensorShape&, const std::vector<T>&);    \
+#define MR_INSTANTIATE(T)                                             \
+  template Tensor::Tensor(const TensorShape&, const std::vector<T>&); \
   template Tensor::Tensor(const std::vector<T>&);
 MR_INSTANTIATE(float)
 MR_INSTANTIATE(double)
@@ -189,7 +198,8 @@ Tensor::Tensor(const char* value) : Tensor(std::string(value)) {}
 Tensor::Tensor(std::string value) { *this = value_or_raise(make_scalar(std::move(value))); }
 
 void Tensor::check_dtype(DataType wanted) const {
-  if (dtype_ != wanted) raise(invalid_argument("tensor holds ", dtype_name(dtype_), ", asked for ", dtype_name(wanted)));
+  if (dtype_ != wanted)
+    raise(invalid_argument("tensor holds ", dtype_name(dtype_), ", asked for ", dtype_name(wanted)));
 }
 
 void Tensor::check_scalar(DataType wanted) const {
@@ -212,9 +222,12 @@ template <class T> std::string format(const T& v) {
   if constexpr (std::is_same_v<T, bool>) return v ? "True" : "False";
   else if constexpr (std::is_same_v<T, std::string>) return absl::StrCat("\"", absl::CEscape(v), "\"");
   else if constexpr (std::is_floating_point_v<T>) return shortest(v);
-  else if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) return absl::StrFormat("%g", static_cast<float>(v));
-  else if constexpr (std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>) return absl::StrFormat("(%g%+gj)", v.real(), v.imag());
-  else if constexpr (std::is_integral_v<T>) return absl::StrCat(static_cast<std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>(v));
+  else if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>)
+    return absl::StrFormat("%g", static_cast<float>(v));
+  else if constexpr (std::is_same_v<T, Complex64> || std::is_same_v<T, Complex128>)
+    return absl::StrFormat("(%g%+gj)", v.real(), v.imag());
+  else if constexpr (std::is_integral_v<T>)
+    return absl::StrCat(static_cast<std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>(v));
   else if constexpr (std::is_same_v<T, ResourceHandle>) return absl::StrCat("<", v.type_name, " '", v.name, "'>");
   else if constexpr (std::is_same_v<T, Variant>) return "<variant>";
   else return absl::StrCat(static_cast<int64_t>(v.value));
@@ -250,10 +263,29 @@ std::string Tensor::to_string(int64_t max_entries) const {
   switch (dtype_) {
 #define MR_CASE(T) \
   case dtype_of<T>: return format_all<T>(*this, max_entries);
-    MR_CASE(float) MR_CASE(double) MR_CASE(int8_t) MR_CASE(int16_t) MR_CASE(int32_t) MR_CASE(int64_t) MR_CASE(uint8_t)
-    MR_CASE(uint16_t) MR_CASE(uint32_t) MR_CASE(uint64_t) MR_CASE(bool) MR_CASE(std::string) MR_CASE(Complex64)
-    MR_CASE(Complex128) MR_CASE(Half) MR_CASE(BFloat16) MR_CASE(Qint8) MR_CASE(Quint8) MR_CASE(Qint16) MR_CASE(Quint16)
-    MR_CASE(Qint32) MR_CASE(ResourceHandle) MR_CASE(Variant)
+    MR_CASE(float)
+    MR_CASE(double)
+    MR_CASE(int8_t)
+    MR_CASE(int16_t)
+    MR_CASE(int32_t)
+    MR_CASE(int64_t)
+    MR_CASE(uint8_t)
+    MR_CASE(uint16_t)
+    MR_CASE(uint32_t)
+    MR_CASE(uint64_t)
+    MR_CASE(bool)
+    MR_CASE(std::string)
+    MR_CASE(Complex64)
+    MR_CASE(Complex128)
+    MR_CASE(Half)
+    MR_CASE(BFloat16)
+    MR_CASE(Qint8)
+    MR_CASE(Quint8)
+    MR_CASE(Qint16)
+    MR_CASE(Quint16)
+    MR_CASE(Qint32)
+    MR_CASE(ResourceHandle)
+    MR_CASE(Variant)
 #undef MR_CASE
     default: return "<no value>";
   }

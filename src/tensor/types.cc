@@ -13,12 +13,30 @@ struct TypeInfo {
 };
 
 constexpr std::array<TypeInfo, 24> kTypes = {{
-    {"invalid", 0},    {"float", 4},     {"double", 8},    {"int32", 4},
-    {"uint8", 1},      {"int16", 2},     {"int8", 1},      {"string", sizeof(std::string)},
-    {"complex64", 8},  {"int64", 8},     {"bool", 1},      {"qint8", 1},
-    {"quint8", 1},     {"qint32", 4},    {"bfloat16", 2},  {"qint16", 2},
-    {"quint16", 2},    {"uint16", 2},    {"complex128", 16}, {"half", 2},
-    {"resource", sizeof(ResourceHandle)}, {"variant", sizeof(Variant)}, {"uint32", 4}, {"uint64", 8},
+    {"invalid", 0},
+    {"float", 4},
+    {"double", 8},
+    {"int32", 4},
+    {"uint8", 1},
+    {"int16", 2},
+    {"int8", 1},
+    {"string", sizeof(std::string)},
+    {"complex64", 8},
+    {"int64", 8},
+    {"bool", 1},
+    {"qint8", 1},
+    {"quint8", 1},
+    {"qint32", 4},
+    {"bfloat16", 2},
+    {"qint16", 2},
+    {"quint16", 2},
+    {"uint16", 2},
+    {"complex128", 16},
+    {"half", 2},
+    {"resource", sizeof(ResourceHandle)},
+    {"variant", sizeof(Variant)},
+    {"uint32", 4},
+    {"uint64", 8},
 }};
 
 uint32_t float_bits(float f) { return std::bit_cast<uint32_t>(f); }
@@ -54,7 +72,8 @@ Half::operator float() const {
 
 std::string dtype_name(DataType dtype) {
   const int number = static_cast<int>(base_dtype(dtype));
-  if (number < 0 || number >= static_cast<int>(kTypes.size())) return "dtype(" + std::to_string(static_cast<int>(dtype)) + ")";
+  if (number < 0 || number >= static_cast<int>(kTypes.size()))
+    return "dtype(" + std::to_string(static_cast<int>(dtype)) + ")";
   return std::string(kTypes[number].name) + (is_ref(dtype) ? "_ref" : "");
 }
 
@@ -79,11 +98,13 @@ size_t dtype_size(DataType dtype) {
 }
 
 bool is_pod(DataType dtype) {
-  return is_valid_dtype(dtype) && dtype != DataType::kString && dtype != DataType::kResource && dtype != DataType::kVariant;
+  return is_valid_dtype(dtype) && dtype != DataType::kString && dtype != DataType::kResource &&
+         dtype != DataType::kVariant;
 }
 
 bool is_floating(DataType dtype) {
-  return dtype == DataType::kFloat || dtype == DataType::kDouble || dtype == DataType::kHalf || dtype == DataType::kBfloat16;
+  return dtype == DataType::kFloat || dtype == DataType::kDouble || dtype == DataType::kHalf ||
+         dtype == DataType::kBfloat16;
 }
 
 bool is_integer(DataType dtype) {

@@ -33,8 +33,9 @@ class Coordinator {
   void raise_requested_exception() const;
 
   void register_thread(std::string name, std::thread thread);
-  // Waits for the registered threads: as long as it takes until stop is requested, then for the grace period. Throws the
-  // error that stopped them; InternalError (TF1's RuntimeError) naming threads that did not end, unless these are ignored.
+  // Waits for the registered threads: as long as it takes until stop is requested, then for the grace period. Throws
+  // the error that stopped them; InternalError (TF1's RuntimeError) naming threads that did not end, unless these are
+  // ignored.
   void join(std::chrono::milliseconds stop_grace_period = std::chrono::seconds(120), bool ignore_live_threads = false);
 
  private:

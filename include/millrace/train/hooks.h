@@ -217,8 +217,8 @@ class ProgressBarHook : public SessionRunHook {
   std::chrono::steady_clock::time_point start_, shown_;
 };
 
-// SIGINT and SIGTERM end training cleanly: the step under way finishes, end hooks save. The second signal ends the process as
-// usual. Signals are the process's again when the last such hook has ended.
+// SIGINT and SIGTERM end training cleanly: the step under way finishes, end hooks save. The second signal ends the
+// process as usual. Signals are the process's again when the last such hook has ended.
 class PreemptionHook : public SessionRunHook {
  public:
   PreemptionHook();

@@ -19,12 +19,13 @@
 
 namespace millrace::train {
 
-// Absent ones are made by finalize, as TF1 makes them, or taken from the graph's collections (init_op, ready_op, savers, ...).
+// Absent ones are made by finalize, as TF1 makes them, or taken from the graph's collections (init_op, ready_op,
+// savers, ...).
 struct ScaffoldOptions {
   Operation init_op = {};
   FeedDict init_feed_dict = {};
   std::function<void(Session&)> init_fn = {};
-  Output ready_op = {};                 // names of uninitialized variables
+  Output ready_op = {};  // names of uninitialized variables
   Output ready_for_local_init_op = {};
   Operation local_init_op = {};
   Output summary_op = {};
@@ -65,7 +66,8 @@ struct ChiefSessionCreatorOptions {
   std::string checkpoint_dir = {};
   std::string checkpoint_filename_with_path = {};
 };
-// Initializes, or restores the newest checkpoint that is intact: a damaged one is passed over for the one before, with a warning.
+// Initializes, or restores the newest checkpoint that is intact: a damaged one is passed over for the one before, with
+// a warning.
 class ChiefSessionCreator : public SessionCreator {
  public:
   explicit ChiefSessionCreator(const ChiefSessionCreatorOptions& options = {});
@@ -92,15 +94,16 @@ class MonitoredSession {
 
   // True once a hook asked to stop, or the data has ended.
   bool should_stop() const;
-  // Runs an operation with all hooks. When the data has ended (OutOfRange), returns false, and should_stop() is true from then
-  // on: the loop ends. Errors that mean a lost machine (Aborted, Unavailable) make a new session, restore, and run again.
+  // Runs an operation with all hooks. When the data has ended (OutOfRange), returns false, and should_stop() is true
+  // from then on: the loop ends. Errors that mean a lost machine (Aborted, Unavailable) make a new session, restore,
+  // and run again.
   bool run(const Operation& target, const FeedDict& feeds = {});
   // The same with values; the end of the data leaves these as OutOfRangeError.
   Tensor run(const Output& fetch, const FeedDict& feeds = {});
   std::vector<Tensor> run(const std::vector<Fetch>& fetches, const FeedDict& feeds = {}, const RunOptions& options = {},
                           RunMetadata* run_metadata = nullptr);
-  std::vector<Tensor> run(std::initializer_list<Fetch> fetches, const FeedDict& feeds = {}, const RunOptions& options = {},
-                          RunMetadata* run_metadata = nullptr) {
+  std::vector<Tensor> run(std::initializer_list<Fetch> fetches, const FeedDict& feeds = {},
+                          const RunOptions& options = {}, RunMetadata* run_metadata = nullptr) {
     return run(std::vector<Fetch>(fetches), feeds, options, run_metadata);
   }
   // A step of several runs of the bare session, with hooks around those made through the context: TF1's run_step_fn.
@@ -132,7 +135,7 @@ class MonitoredSession {
 template <class T> class Cadence {
  public:
   Cadence() = default;
-  Cadence(std::nullopt_t) : is_default_(false) {}    // NOLINT
+  Cadence(std::nullopt_t) : is_default_(false) {}          // NOLINT
   Cadence(T value) : is_default_(false), value_(value) {}  // NOLINT
   bool is_default() const { return is_default_; }
   const std::optional<T>& value() const { return value_; }
@@ -149,14 +152,14 @@ struct MonitoredTrainingSessionOptions {
   std::shared_ptr<Scaffold> scaffold = {};
   std::vector<Hook> hooks = {};
   std::vector<Hook> chief_only_hooks = {};
-  Cadence<double> save_checkpoint_secs = {};    // 600, unless steps are given
+  Cadence<double> save_checkpoint_secs = {};  // 600, unless steps are given
   Cadence<int64_t> save_checkpoint_steps = {};
-  Cadence<int64_t> save_summaries_steps = {};   // 100, unless seconds are given
+  Cadence<int64_t> save_summaries_steps = {};  // 100, unless seconds are given
   Cadence<double> save_summaries_secs = {};
   ConfigProto config = {};
   double stop_grace_period_secs = 120;
   std::optional<int64_t> log_step_count_steps = 100;
-  double max_wait_secs = 7200;  // of workers; a chief does not wait
+  double max_wait_secs = 7200;   // of workers; a chief does not wait
   std::string summary_dir = {};  // checkpoint_dir
   bool save_graph_def = true;
 };

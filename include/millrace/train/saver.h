@@ -26,18 +26,18 @@ class SaverDef;
 namespace millrace::train {
 
 struct SaverOptions {
-  std::optional<std::vector<Variable>> var_list = {};                  // all global variables
-  std::optional<std::map<std::string, Variable>> var_map = {};         // under these names instead of their own
-  bool reshape = false;                                                // restore into variables of another shape, as many elements
-  bool sharded = false;                                                // one file per device
-  int max_to_keep = 5;                                                 // 0: all
-  double keep_checkpoint_every_n_hours = 10000.0;                      // one kept for good in that time
-  std::string name = {};                                               // "save"
+  std::optional<std::vector<Variable>> var_list = {};           // all global variables
+  std::optional<std::map<std::string, Variable>> var_map = {};  // under these names instead of their own
+  bool reshape = false;                            // restore into variables of another shape, as many elements
+  bool sharded = false;                            // one file per device
+  int max_to_keep = 5;                             // 0: all
+  double keep_checkpoint_every_n_hours = 10000.0;  // one kept for good in that time
+  std::string name = {};                           // "save"
   bool restore_sequentially = false;
-  bool pad_step_number = false;                                        // model.ckpt-00000100
-  bool save_relative_paths = false;                                    // in the state file
-  bool allow_empty = false;                                            // no variables: save and restore do nothing
-  std::string filename = "model";                                      // where save_op writes if nothing is fed
+  bool pad_step_number = false;      // model.ckpt-00000100
+  bool save_relative_paths = false;  // in the state file
+  bool allow_empty = false;          // no variables: save and restore do nothing
+  std::string filename = "model";    // where save_op writes if nothing is fed
 };
 
 struct SaveOptions {
@@ -62,10 +62,11 @@ class Saver {
   explicit Saver(std::nullptr_t) {}  // no saver
   explicit operator bool() const { return impl_ != nullptr; }
 
-  // Writes PREFIX.index, .data-*, .meta and the state file; returns PREFIX. What failed leaves earlier checkpoints whole.
+  // Writes PREFIX.index, .data-*, .meta and the state file; returns PREFIX. What failed leaves earlier checkpoints
+  // whole.
   std::string save(Session& session, const std::string& save_path, const SaveOptions& options = {});
-  // NotFoundError for a missing checkpoint or a variable that it lacks, DataLossError for a damaged one, InvalidArgumentError
-  // for another shape or dtype.
+  // NotFoundError for a missing checkpoint or a variable that it lacks, DataLossError for a damaged one,
+  // InvalidArgumentError for another shape or dtype.
   void restore(Session& session, const std::string& save_path);
 
   // Oldest first. Restoring the list lets a new program go on deleting where the last one stopped.
@@ -94,11 +95,14 @@ struct CheckpointStateInfo {
   std::string model_checkpoint_path;
   std::vector<std::string> all_model_checkpoint_paths;  // oldest first
 };
-std::optional<CheckpointStateInfo> get_checkpoint_state(const std::string& checkpoint_dir, const std::string& latest_filename = "checkpoint");
+std::optional<CheckpointStateInfo> get_checkpoint_state(const std::string& checkpoint_dir,
+                                                        const std::string& latest_filename = "checkpoint");
 void update_checkpoint_state(const std::string& save_dir, const std::string& model_checkpoint_path,
-                             const std::vector<std::string>& all_model_checkpoint_paths = {}, const std::string& latest_filename = "checkpoint");
+                             const std::vector<std::string>& all_model_checkpoint_paths = {},
+                             const std::string& latest_filename = "checkpoint");
 // The newest checkpoint whose files are there; nothing if none.
-std::optional<std::string> latest_checkpoint(const std::string& checkpoint_dir, const std::string& latest_filename = "checkpoint");
+std::optional<std::string> latest_checkpoint(const std::string& checkpoint_dir,
+                                             const std::string& latest_filename = "checkpoint");
 bool checkpoint_exists(const std::string& checkpoint_prefix);
 // Names with shapes, sorted by name.
 std::vector<std::pair<std::string, TensorShape>> list_variables(const std::string& checkpoint_dir_or_file);
@@ -118,8 +122,8 @@ struct ImportMetaGraphOptions {
   bool clear_devices = false;
   std::string import_scope = {};
 };
-// Adds the graph of a .meta file (binary or text) and its collections to the default graph. The saver it names, or one over its
-// variables; no saver if there are none.
+// Adds the graph of a .meta file (binary or text) and its collections to the default graph. The saver it names, or one
+// over its variables; no saver if there are none.
 Saver import_meta_graph(const std::string& filename, const ImportMetaGraphOptions& options = {});
 Saver import_meta_graph(const tensorflow::MetaGraphDef& meta_graph, const ImportMetaGraphOptions& options = {});
 

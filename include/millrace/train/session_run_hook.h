@@ -2,10 +2,12 @@
 // Hooks: code that a supervised session calls at fixed places around each run.
 //
 //   class Tally : public tf::train::SessionRunHook {
-//     void after_run(tf::train::SessionRunContext& context, const tf::train::SessionRunValues& values) override { ++runs; }
+//     void after_run(tf::train::SessionRunContext&, const tf::train::SessionRunValues&) override { ++runs; }
 //   };
-// Calls come in TF1's order: begin; the graph is finalized; after_create_session (again after each recovery); around each run
-// before_run and after_run; end, only if the loop ended without an error. An exception from a hook ends the session.
+//
+// Calls come in TF1's order: begin; the graph is finalized; after_create_session (again after each recovery); around
+// each run before_run and after_run; end, only if the loop ended without an error. An exception from a hook ends the
+// session.
 
 #include <concepts>
 #include <memory>
@@ -33,7 +35,8 @@ struct SessionRunValues {
 
 class SessionRunContext {
  public:
-  SessionRunContext(const SessionRunArgs& original_args, Session session) : original_args_(original_args), session_(std::move(session)) {}
+  SessionRunContext(const SessionRunArgs& original_args, Session session)
+      : original_args_(original_args), session_(std::move(session)) {}
   const SessionRunArgs& original_args() const { return original_args_; }
   Session& session() { return session_; }  // not supervised: for further runs from a hook
   bool stop_requested() const { return stop_requested_; }
@@ -61,8 +64,9 @@ class SessionRunHook {
 // A handle to a hook, so that lists of hooks read well: {StopAtStepHook({.last_step = 100}), my_hook}.
 class Hook {
  public:
-  template <std::derived_from<SessionRunHook> T> Hook(T hook) : hook_(std::make_shared<T>(std::move(hook))) {}  // NOLINT
-  template <std::derived_from<SessionRunHook> T> Hook(std::shared_ptr<T> hook) : hook_(std::move(hook)) {}      // NOLINT
+  template <std::derived_from<SessionRunHook> T>
+  Hook(T hook) : hook_(std::make_shared<T>(std::move(hook))) {}                                             // NOLINT
+  template <std::derived_from<SessionRunHook> T> Hook(std::shared_ptr<T> hook) : hook_(std::move(hook)) {}  // NOLINT
   SessionRunHook* operator->() const { return hook_.get(); }
   SessionRunHook& operator*() const { return *hook_; }
   const std::shared_ptr<SessionRunHook>& get() const { return hook_; }

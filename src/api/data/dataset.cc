@@ -10,9 +10,7 @@
 namespace millrace::data {
 namespace {
 
-AttrMap spec_attrs(const ElementSpec& spec) {
-  return {{"output_types", spec.types}, {"output_shapes", spec.shapes}};
-}
+AttrMap spec_attrs(const ElementSpec& spec) { return {{"output_types", spec.types}, {"output_shapes", spec.shapes}}; }
 
 template <class... Pairs> AttrMap with(AttrMap attrs, const Pairs&... more) {
   (attrs.insert_or_assign(more.first, more.second), ...);
@@ -32,7 +30,8 @@ PartialTensorShape row_shape(const PartialTensorShape& shape) {
 
 ElementSpec batched(const ElementSpec& spec, int64_t batch_size) {
   ElementSpec result = spec;
-  for (PartialTensorShape& shape : result.shapes) shape = value_or_raise(millrace::concatenate(PartialTensorShape({batch_size}), shape));
+  for (PartialTensorShape& shape : result.shapes)
+    shape = value_or_raise(millrace::concatenate(PartialTensorShape({batch_size}), shape));
   return result;
 }
 
@@ -82,7 +81,8 @@ Seeds dataset_seeds(std::optional<int64_t> op_seed) {
 
 namespace internal {
 void check_arity(size_t wanted, size_t got) {
-  if (wanted != got) raise(invalid_argument("the dataset's elements have ", got, " components, the function given takes ", wanted));
+  if (wanted != got)
+    raise(invalid_argument("the dataset's elements have ", got, " components, the function given takes ", wanted));
 }
 }  // namespace internal
 
@@ -102,7 +102,8 @@ Dataset Dataset::from_tensors(const std::vector<Input>& components) {
     spec.types.push_back(base_dtype(tensors.back().dtype()));
     spec.shapes.push_back(tensors.back().shape());
   }
-  return {create_output("TensorDataset", {tensors}, {{"Toutput_types", spec.types}, {"output_shapes", spec.shapes}}), spec};
+  return {create_output("TensorDataset", {tensors}, {{"Toutput_types", spec.types}, {"output_shapes", spec.shapes}}),
+          spec};
 }
 
 Dataset Dataset::from_tensor_slices(const std::vector<Input>& components) {
@@ -113,7 +114,9 @@ Dataset Dataset::from_tensor_slices(const std::vector<Input>& components) {
     spec.types.push_back(base_dtype(tensors.back().dtype()));
     spec.shapes.push_back(row_shape(tensors.back().shape()));
   }
-  return {create_output("TensorSliceDataset", {tensors}, {{"Toutput_types", spec.types}, {"output_shapes", spec.shapes}}), spec};
+  return {
+      create_output("TensorSliceDataset", {tensors}, {{"Toutput_types", spec.types}, {"output_shapes", spec.shapes}}),
+      spec};
 }
 
 Dataset Dataset::zip(const std::vector<Dataset>& datasets) {
@@ -131,7 +134,8 @@ Dataset Dataset::map_elements(const ElementFunction& function, const MapOptions&
   const DatasetFunction f = make_dataset_function("map", spec_, function);
   const AttrMap attrs = with(spec_attrs(f.results), attr("f", f.ref), attr("Targuments", f.captured_types));
   if (!o.num_parallel_calls) {
-    return {create_output("MapDataset", {variant_, f.captured}, with(attrs, attr("preserve_cardinality", false))), f.results};
+    return {create_output("MapDataset", {variant_, f.captured}, with(attrs, attr("preserve_cardinality", false))),
+            f.results};
   }
   const Output calls = int64_tensor(*o.num_parallel_calls, "num_parallel_calls");
   const char* deterministic = !o.deterministic ? "default" : *o.deterministic ? "true" : "false";
@@ -142,10 +146,13 @@ Dataset Dataset::map_elements(const ElementFunction& function, const MapOptions&
 
 Dataset Dataset::filter_elements(const ElementFunction& predicate) const {
   const DatasetFunction f = make_dataset_function("filter", spec_, predicate);
-  if (f.results.types != std::vector<DataType>{bool_} || !f.results.shapes[0].is_compatible_with(PartialTensorShape::scalar())) {
+  if (f.results.types != std::vector<DataType>{bool_} ||
+      !f.results.shapes[0].is_compatible_with(PartialTensorShape::scalar())) {
     raise(invalid_argument("filter: the predicate must return a scalar bool"));
   }
-  return {create_output("FilterDataset", {variant_, f.captured}, with(spec_attrs(spec_), attr("predicate", f.ref), attr("Targuments", f.captured_types))), spec_};
+  return {create_output("FilterDataset", {variant_, f.captured},
+                        with(spec_attrs(spec_), attr("predicate", f.ref), attr("Targuments", f.captured_types))),
+          spec_};
 }
 
 Dataset Dataset::flat_map(const std::function<Dataset(const std::vector<Output>&)>& function) const {
@@ -155,7 +162,9 @@ Dataset Dataset::flat_map(const std::function<Dataset(const std::vector<Output>&
     inner = dataset.spec_;
     return std::vector<Output>{dataset.variant_};
   });
-  return {create_output("FlatMapDataset", {variant_, f.captured}, with(spec_attrs(inner), attr("f", f.ref), attr("Targuments", f.captured_types))), inner};
+  return {create_output("FlatMapDataset", {variant_, f.captured},
+                        with(spec_attrs(inner), attr("f", f.ref), attr("Targuments", f.captured_types))),
+          inner};
 }
 
 Dataset Dataset::shuffle(const Input& buffer_size, const ShuffleOptions& o) const {
@@ -188,7 +197,10 @@ Dataset Dataset::prefetch(const Input& buffer_size) const {
   const SourceScope source(buffer_size);
   const Output size = int64_tensor(buffer_size, "buffer_size");
   const colocate_with colocated(variant_);
-  return {create_output("PrefetchDataset", {variant_, size}, with(spec_attrs(spec_), attr("slack_period", 0), attr("legacy_autotune", false), attr("buffer_size_min", 0))), spec_};
+  return {create_output("PrefetchDataset", {variant_, size},
+                        with(spec_attrs(spec_), attr("slack_period", 0), attr("legacy_autotune", false),
+                             attr("buffer_size_min", 0))),
+          spec_};
 }
 
 Dataset Dataset::take(const Input& count) const {
@@ -211,9 +223,10 @@ Dataset TFRecordDataset(const Input& filenames, const TFRecordOptions& o) {
   const Output names = convert_to_tensor(filenames, string);
   const Output flat = reshape(names, std::vector<int32_t>{-1}, {.name = "flat_filenames"});
   const ElementSpec one_name{{string}, {PartialTensorShape::scalar()}};
-  const Dataset files(create_output("TensorSliceDataset", {std::vector<Output>{flat}},
-                                    {{"Toutput_types", one_name.types}, {"output_shapes", one_name.shapes}, {"is_files", true}}),
-                      one_name);
+  const Dataset files(
+      create_output("TensorSliceDataset", {std::vector<Output>{flat}},
+                    {{"Toutput_types", one_name.types}, {"output_shapes", one_name.shapes}, {"is_files", true}}),
+      one_name);
   return files.flat_map([&](const std::vector<Output>& args) {
     const Output compression = constant(o.compression_type, {.name = "compression_type"});
     const Output buffer = constant(o.buffer_size.value_or(-1), {.dtype = int64, .name = "buffer_size"});
@@ -237,7 +250,8 @@ Iterator Dataset::make_one_shot_iterator() const {
   get_seed(std::nullopt);  // TF1 draws a seed for the factory here; later random ops must count it
   const FunctionRef factory = make_dataset_factory(*this);
   const colocate_with colocated(variant_);
-  const Output resource = create_output("OneShotIterator", {}, with(spec_attrs(spec_), attr("dataset_factory", factory)));
+  const Output resource =
+      create_output("OneShotIterator", {}, with(spec_attrs(spec_), attr("dataset_factory", factory)));
   return iterator_of(resource, {}, spec_);
 }
 
@@ -245,7 +259,8 @@ Iterator Dataset::make_initializable_iterator() const { return make_initializabl
 
 Iterator Dataset::make_initializable_iterator(const InitializableOptions& o) const {
   const colocate_with colocated(variant_);
-  const Output resource = create_output("IteratorV2", {}, with(spec_attrs(spec_), attr("shared_name", o.shared_name), attr("container", "")));
+  const Output resource = create_output(
+      "IteratorV2", {}, with(spec_attrs(spec_), attr("shared_name", o.shared_name), attr("container", "")));
   const Operation initializer = create_op("MakeIterator", {variant_, resource});
   return iterator_of(resource, initializer, spec_);
 }
@@ -256,20 +271,24 @@ std::vector<Output> Iterator::get_next(const NameOptions& o) const {
 }
 
 void Iterator::check_components(size_t wanted, size_t got) {
-  if (wanted != got) raise(invalid_argument("get_next<", wanted, ">: the iterator's elements have ", got, " components"));
+  if (wanted != got)
+    raise(invalid_argument("get_next<", wanted, ">: the iterator's elements have ", got, " components"));
 }
 
 Iterator Iterator::from_structure(const ElementSpec& spec, const std::string& shared_name) {
-  const Output resource = create_output("IteratorV2", {}, with(spec_attrs(spec), attr("shared_name", shared_name), attr("container", "")));
+  const Output resource =
+      create_output("IteratorV2", {}, with(spec_attrs(spec), attr("shared_name", shared_name), attr("container", "")));
   return iterator_of(resource, {}, spec);
 }
 
 Operation Iterator::make_initializer(const Dataset& dataset, const NameOptions& o) const {
-  if (dataset.element_spec().types != spec_.types) raise(invalid_argument("make_initializer: the dataset's types differ from the iterator's"));
+  if (dataset.element_spec().types != spec_.types)
+    raise(invalid_argument("make_initializer: the dataset's types differ from the iterator's"));
   for (size_t i = 0; i < spec_.shapes.size(); ++i) {
     if (!dataset.element_spec().shapes[i].is_compatible_with(spec_.shapes[i])) {
-      raise(invalid_argument("make_initializer: the dataset's component ", i, " has shape ", dataset.element_spec().shapes[i],
-                             ", which does not fit the iterator's ", spec_.shapes[i]));
+      raise(invalid_argument("make_initializer: the dataset's component ", i, " has shape ",
+                             dataset.element_spec().shapes[i], ", which does not fit the iterator's ",
+                             spec_.shapes[i]));
     }
   }
   const colocate_with colocated(resource_);

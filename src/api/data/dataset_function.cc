@@ -35,11 +35,13 @@ Output argument(size_t i, DataType dtype, const PartialTensorShape& shape) {
 }
 
 // Results wait for all that changes something outside, as TensorFlow's automatic control dependencies make them.
-void order_side_effects(GraphImpl& body, const std::vector<Output>& results, size_t num_nodes_before, FunctionSpec* spec) {
+void order_side_effects(GraphImpl& body, const std::vector<Output>& results, size_t num_nodes_before,
+                        FunctionSpec* spec) {
   std::vector<Node*> effects;
   for (size_t i = 0; i < num_nodes_before; ++i) {
     Node* node = body.nodes()[i];
-    if (node->entry() != nullptr && node->entry()->is_stateful() && node->op() != "Placeholder") effects.push_back(node);
+    if (node->entry() != nullptr && node->entry()->is_stateful() && node->op() != "Placeholder")
+      effects.push_back(node);
   }
   if (effects.empty()) return;
   const Operation all = no_op();
@@ -51,7 +53,8 @@ void order_side_effects(GraphImpl& body, const std::vector<Output>& results, siz
 
 }  // namespace
 
-DatasetFunction make_dataset_function(std::string_view kind, const ElementSpec& arguments, const ElementFunction& function) {
+DatasetFunction make_dataset_function(std::string_view kind, const ElementSpec& arguments,
+                                      const ElementFunction& function) {
   GraphImpl& outer = default_graph();
   const std::shared_ptr<GraphImpl> body = new_body(outer);
   DatasetFunction made;
@@ -60,7 +63,8 @@ DatasetFunction make_dataset_function(std::string_view kind, const ElementSpec& 
   AttrMap arg_shapes;
   {
     const DefaultGraph as_default{body};
-    for (size_t i = 0; i < arguments.types.size(); ++i) spec.inputs.push_back(argument(i, arguments.types[i], arguments.shapes[i]));
+    for (size_t i = 0; i < arguments.types.size(); ++i)
+      spec.inputs.push_back(argument(i, arguments.types[i], arguments.shapes[i]));
     const std::vector<Output> args = spec.inputs;
     body->set_capture([&](const Output& outside) -> absl::StatusOr<Output> {
       for (const auto& [known, inside] : captures) {
@@ -68,7 +72,8 @@ DatasetFunction make_dataset_function(std::string_view kind, const ElementSpec& 
       }
       const control_dependencies none(nullptr);
       const name_scope root("");
-      const Output inside = argument(arguments.types.size() + captures.size(), base_dtype(outside.dtype()), outside.shape());
+      const Output inside =
+          argument(arguments.types.size() + captures.size(), base_dtype(outside.dtype()), outside.shape());
       captures.emplace_back(outside, inside);
       return inside;
     });
@@ -104,8 +109,8 @@ DatasetFunction make_dataset_function(std::string_view kind, const ElementSpec& 
 
 namespace {
 
-// Copies an output and all that it needs into the body, inputs first. A node is copied as often as it is used, as TF1 does.
-// The graph is one that the user built: its depth is walked on an explicit stack.
+// Copies an output and all that it needs into the body, inputs first. A node is copied as often as it is used, as TF1
+// does. The graph is one that the user built: its depth is walked on an explicit stack.
 class Copier {
  public:
   explicit Copier(GraphImpl& body) : body_(body) {}
@@ -133,7 +138,8 @@ class Copier {
 
  private:
   Node* copy_node(const Node& node, const std::vector<Output>& inputs) {
-    if (++copies_ > kMostCopies) raise(resource_exhausted("make_one_shot_iterator: the dataset depends on too many operations"));
+    if (++copies_ > kMostCopies)
+      raise(resource_exhausted("make_one_shot_iterator: the dataset depends on too many operations"));
     if (node.op().starts_with("Placeholder")) {
       raise(invalid_argument("Cannot capture a placeholder (name:", node.name(), ", type:", node.op(),
                              ") by value. Use make_initializable_iterator() instead."));

@@ -16,7 +16,8 @@ struct DatasetFunction {
   ElementSpec results;
 };
 // `kind` is part of its name: "map", "filter".
-DatasetFunction make_dataset_function(std::string_view kind, const ElementSpec& arguments, const ElementFunction& function);
+DatasetFunction make_dataset_function(std::string_view kind, const ElementSpec& arguments,
+                                      const ElementFunction& function);
 
 // A function without arguments that makes the dataset again: its nodes, and those they depend on, are copied.
 // InvalidArgumentError where that is impossible: variables, placeholders, other state.

@@ -93,7 +93,9 @@ void Coordinator::join(std::chrono::milliseconds stop_grace_period, bool ignore_
   std::vector<std::string> stragglers;
   {
     std::unique_lock lock(state_->mutex);
-    const auto all_done = [&] { return std::ranges::all_of(state_->workers, [](const State::Worker& w) { return *w.done; }); };
+    const auto all_done = [&] {
+      return std::ranges::all_of(state_->workers, [](const State::Worker& w) { return *w.done; });
+    };
     state_->changed.wait(lock, [&] { return state_->stop || all_done(); });
     state_->changed.wait_for(lock, stop_grace_period, all_done);
     for (const State::Worker& w : state_->workers) {

@@ -31,8 +31,10 @@ int64_t step_of(const Tensor& value) {
 // --- StopAtStepHook
 
 StopAtStepHook::StopAtStepHook(const StopAtStepOptions& options) : options_(options) {
-  if (!options_.num_steps && !options_.last_step) raise(invalid_argument("One of num_steps or last_step must be specified."));
-  if (options_.num_steps && options_.last_step) raise(invalid_argument("Only one of num_steps or last_step can be specified."));
+  if (!options_.num_steps && !options_.last_step)
+    raise(invalid_argument("One of num_steps or last_step must be specified."));
+  if (options_.num_steps && options_.last_step)
+    raise(invalid_argument("Only one of num_steps or last_step can be specified."));
 }
 
 void StopAtStepHook::begin() { global_step_ = required_global_step("StopAtStepHook"); }
@@ -41,7 +43,9 @@ void StopAtStepHook::after_create_session(Session& session, Coordinator&) {
   if (!options_.last_step) options_.last_step = step_of(session.run(global_step_)) + *options_.num_steps;
 }
 
-std::optional<SessionRunArgs> StopAtStepHook::before_run(SessionRunContext&) { return SessionRunArgs{.fetches = {global_step_}}; }
+std::optional<SessionRunArgs> StopAtStepHook::before_run(SessionRunContext&) {
+  return SessionRunArgs{.fetches = {global_step_}};
+}
 
 void StopAtStepHook::after_run(SessionRunContext& context, const SessionRunValues& values) {
   // The step was read before, or while, the train op counted it up: look again before stopping.
@@ -51,10 +55,15 @@ void StopAtStepHook::after_run(SessionRunContext& context, const SessionRunValue
 
 // --- LoggingTensorHook
 
-LoggingTensorHook::LoggingTensorHook(std::vector<std::pair<std::string, Output>> tensors, const LoggingTensorOptions& options)
-    : tensors_(std::move(tensors)), options_(options),
-      timer_(options.every_n_secs, options.every_n_iter || options.every_n_secs || !options.at_end ? options.every_n_iter : std::optional<int64_t>(INT64_MAX)) {
-  if (options_.every_n_iter && *options_.every_n_iter <= 0) raise(invalid_argument("invalid every_n_iter=", *options_.every_n_iter, "."));
+LoggingTensorHook::LoggingTensorHook(std::vector<std::pair<std::string, Output>> tensors,
+                                     const LoggingTensorOptions& options)
+    : tensors_(std::move(tensors)),
+      options_(options),
+      timer_(options.every_n_secs, options.every_n_iter || options.every_n_secs || !options.at_end
+                                       ? options.every_n_iter
+                                       : std::optional<int64_t>(INT64_MAX)) {
+  if (options_.every_n_iter && *options_.every_n_iter <= 0)
+    raise(invalid_argument("invalid every_n_iter=", *options_.every_n_iter, "."));
 }
 
 void LoggingTensorHook::begin() {
@@ -84,7 +93,8 @@ void LoggingTensorHook::log(const std::vector<Tensor>& values) {
     return;
   }
   std::string line;
-  for (size_t i = 0; i < values.size(); ++i) str_append(&line, i ? ", " : "", tensors_[i].first, " = ", values[i].to_string(100));
+  for (size_t i = 0; i < values.size(); ++i)
+    str_append(&line, i ? ", " : "", tensors_[i].first, " = ", values[i].to_string(100));
   if (elapsed) absl::StrAppendFormat(&line, " (%.3f sec)", elapsed->seconds);
   log_info(line);
 }
@@ -101,7 +111,9 @@ void LoggingTensorHook::end(Session& session) {
 // --- CheckpointSaverHook
 
 CheckpointSaverHook::CheckpointSaverHook(const CheckpointSaverOptions& options)
-    : options_(options), save_path_(join_path(options.checkpoint_dir, options.checkpoint_basename)), timer_(options.save_secs, options.save_steps) {
+    : options_(options),
+      save_path_(join_path(options.checkpoint_dir, options.checkpoint_basename)),
+      timer_(options.save_secs, options.save_steps) {
   log_info("Create CheckpointSaverHook.");
   if (options_.saver && options_.scaffold) raise(invalid_argument("You cannot provide both saver and scaffold."));
 }
@@ -122,7 +134,8 @@ void CheckpointSaverHook::after_create_session(Session& session, Coordinator&) {
   const int64_t step = step_of(session.run(global_step_));
   const Graph graph = session.graph();
   if (options_.save_graph_def) {
-    raise_if_error(write_file_durably(join_path(options_.checkpoint_dir, "graph.pbtxt"), text_proto(graph.as_graph_def({.add_shapes = true}))));
+    raise_if_error(write_file_durably(join_path(options_.checkpoint_dir, "graph.pbtxt"),
+                                      text_proto(graph.as_graph_def({.add_shapes = true}))));
   }
   tensorflow::MetaGraphDef meta;
   to_meta_graph(graph, {}, &meta);
@@ -133,7 +146,9 @@ void CheckpointSaverHook::after_create_session(Session& session, Coordinator&) {
   timer_.update_last_triggered_step(step);
 }
 
-std::optional<SessionRunArgs> CheckpointSaverHook::before_run(SessionRunContext&) { return SessionRunArgs{.fetches = {global_step_}}; }
+std::optional<SessionRunArgs> CheckpointSaverHook::before_run(SessionRunContext&) {
+  return SessionRunArgs{.fetches = {global_step_}};
+}
 
 void CheckpointSaverHook::after_run(SessionRunContext& context, const SessionRunValues& values) {
   if (!timer_.should_trigger_for_step(step_of(values.results[0]) + 1)) return;
@@ -170,16 +185,20 @@ bool CheckpointSaverHook::save(Session& session, int64_t step) {
 
 // --- SummarySaverHook
 
-SummarySaverHook::SummarySaverHook(const SummarySaverOptions& options) : options_(options), timer_(options.save_secs, options.save_steps) {
+SummarySaverHook::SummarySaverHook(const SummarySaverOptions& options)
+    : options_(options), timer_(options.save_secs, options.save_steps) {
   if (static_cast<bool>(options_.summary_op) == static_cast<bool>(options_.scaffold)) {
     raise(invalid_argument("Exactly one of scaffold or summary_op must be provided."));
   }
 }
 
-Output SummarySaverHook::summary_op() const { return options_.summary_op ? options_.summary_op : options_.scaffold->summary_op(); }
+Output SummarySaverHook::summary_op() const {
+  return options_.summary_op ? options_.summary_op : options_.scaffold->summary_op();
+}
 
 void SummarySaverHook::begin() {
-  if (!options_.summary_writer && !options_.output_dir.empty()) options_.summary_writer = summary::FileWriterCache::get(options_.output_dir);
+  if (!options_.summary_writer && !options_.output_dir.empty())
+    options_.summary_writer = summary::FileWriterCache::get(options_.output_dir);
   next_step_.reset();
   global_step_ = required_global_step("SummarySaverHook");
 }
@@ -217,12 +236,15 @@ StepCounterHook::StepCounterHook(const StepCounterOptions& options)
     : options_(options), timer_(options.every_n_secs, options.every_n_secs ? std::nullopt : options.every_n_steps) {}
 
 void StepCounterHook::begin() {
-  if (!options_.summary_writer && !options_.output_dir.empty()) options_.summary_writer = summary::FileWriterCache::get(options_.output_dir);
+  if (!options_.summary_writer && !options_.output_dir.empty())
+    options_.summary_writer = summary::FileWriterCache::get(options_.output_dir);
   global_step_ = required_global_step("StepCounterHook");
   tag_ = get_global_step().op().name() + "/sec";
 }
 
-std::optional<SessionRunArgs> StepCounterHook::before_run(SessionRunContext&) { return SessionRunArgs{.fetches = {global_step_}}; }
+std::optional<SessionRunArgs> StepCounterHook::before_run(SessionRunContext&) {
+  return SessionRunArgs{.fetches = {global_step_}};
+}
 
 void StepCounterHook::after_run(SessionRunContext& context, const SessionRunValues& values) {
   const int64_t stale = step_of(values.results[0]);
@@ -238,18 +260,24 @@ void StepCounterHook::after_run(SessionRunContext& context, const SessionRunValu
   }
   if (last_global_step_ == stale && !warned_) {
     warned_ = true;
-    log_warning("It seems that global step (tf::train::get_global_step) has not been increased. Current value (could be stable): ", stale,
-                " vs previous value: ", *last_global_step_,
-                ". You could increase the global step by passing tf::train::get_global_step() to Optimizer::apply_gradients or Optimizer::minimize.");
+    log_warning(
+        "It seems that global step (tf::train::get_global_step) has not been increased. Current value (could be "
+        "stable): ",
+        stale, " vs previous value: ", *last_global_step_,
+        ". You could increase the global step by passing tf::train::get_global_step() to Optimizer::apply_gradients or "
+        "Optimizer::minimize.");
   }
   last_global_step_ = stale;
 }
 
 // --- NanTensorHook
 
-NanTensorHook::NanTensorHook(const Output& loss_tensor, const NanTensorOptions& options) : loss_(loss_tensor), options_(options) {}
+NanTensorHook::NanTensorHook(const Output& loss_tensor, const NanTensorOptions& options)
+    : loss_(loss_tensor), options_(options) {}
 
-std::optional<SessionRunArgs> NanTensorHook::before_run(SessionRunContext&) { return SessionRunArgs{.fetches = {loss_}}; }
+std::optional<SessionRunArgs> NanTensorHook::before_run(SessionRunContext&) {
+  return SessionRunArgs{.fetches = {loss_}};
+}
 
 void NanTensorHook::after_run(SessionRunContext& context, const SessionRunValues& values) {
   const Tensor& loss = values.results[0];

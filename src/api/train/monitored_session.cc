@@ -39,8 +39,10 @@ std::string message_of(const std::exception_ptr& error) {
 }
 
 constexpr const char* kRecoveryAdvice =
-    "This may be due to a preemption in a connected worker or parameter server. The current session will be closed and a new session will be created. "
-    "This error may also occur due to a gRPC failure caused by high memory or network bandwidth usage in the parameter servers. If this error occurs "
+    "This may be due to a preemption in a connected worker or parameter server. The current session will be closed and "
+    "a new session will be created. "
+    "This error may also occur due to a gRPC failure caused by high memory or network bandwidth usage in the parameter "
+    "servers. If this error occurs "
     "repeatedly, try increasing the number of parameter servers assigned to the job.";
 
 }  // namespace
@@ -65,7 +67,8 @@ struct MonitoredSession::Impl {
         const std::exception_ptr error = std::current_exception();
         drop_session();
         if (!is_preemption(error)) throw;
-        log_info("An error was raised while a session was being created. ", kRecoveryAdvice, " Error: ", message_of(error));
+        log_info("An error was raised while a session was being created. ", kRecoveryAdvice,
+                 " Error: ", message_of(error));
       }
     }
   }
@@ -113,7 +116,8 @@ struct MonitoredSession::Impl {
     const std::vector<Tensor> results = session->run(all.fetches, all.feed_dict, run_options, metadata);
     for (size_t i = 0; i < options.hooks.size(); ++i) {
       const auto first = results.begin() + static_cast<std::ptrdiff_t>(shares[i].begin);
-      options.hooks[i]->after_run(context, {{first, first + static_cast<std::ptrdiff_t>(shares[i].count)}, run_options, *metadata});
+      options.hooks[i]->after_run(
+          context, {{first, first + static_cast<std::ptrdiff_t>(shares[i].count)}, run_options, *metadata});
     }
     stop = stop || context.stop_requested();
     return {results.begin(), results.begin() + static_cast<std::ptrdiff_t>(request.args.fetches.size())};
@@ -122,8 +126,11 @@ struct MonitoredSession::Impl {
   static void merge(const SessionRunArgs& added, SessionRunArgs* all) {
     all->fetches.insert(all->fetches.end(), added.fetches.begin(), added.fetches.end());
     for (const FeedDict::Item& feed : added.feed_dict.items()) {
-      const bool doubled = std::ranges::any_of(all->feed_dict.items(), [&](const FeedDict::Item& f) { return key_name(f.key) == key_name(feed.key); });
-      if (doubled) raise(failed_precondition("Same tensor is fed by a hook and by the caller or another hook: ", key_name(feed.key)));
+      const bool doubled = std::ranges::any_of(
+          all->feed_dict.items(), [&](const FeedDict::Item& f) { return key_name(f.key) == key_name(feed.key); });
+      if (doubled)
+        raise(failed_precondition("Same tensor is fed by a hook and by the caller or another hook: ",
+                                  key_name(feed.key)));
       all->feed_dict.add(feed.key, feed.value);
     }
     if (added.options) all->options = merge_options(all->options.value_or(RunOptions()), *added.options);
@@ -200,7 +207,8 @@ MonitoredSession::~MonitoredSession() noexcept(false) {
     impl_->close(!impl_->failed);
     return;
   }
-  // OutOfRange on its way out is the clean end of the data; anything else is an error, and end hooks are not called then.
+  // OutOfRange on its way out is the clean end of the data; anything else is an error, and end hooks are not called
+  // then.
   try {
     impl_->close(impl_->clean_end);
   } catch (const std::exception& e) {
@@ -219,15 +227,18 @@ bool MonitoredSession::run(const Operation& target, const FeedDict& feeds) {
   }
 }
 
-Tensor MonitoredSession::run(const Output& fetch, const FeedDict& feeds) { return run(std::vector<Fetch>{fetch}, feeds)[0]; }
+Tensor MonitoredSession::run(const Output& fetch, const FeedDict& feeds) {
+  return run(std::vector<Fetch>{fetch}, feeds)[0];
+}
 
-std::vector<Tensor> MonitoredSession::run(const std::vector<Fetch>& fetches, const FeedDict& feeds, const RunOptions& options,
-                                          RunMetadata* run_metadata) {
+std::vector<Tensor> MonitoredSession::run(const std::vector<Fetch>& fetches, const FeedDict& feeds,
+                                          const RunOptions& options, RunMetadata* run_metadata) {
   const RunRequest request{{fetches, feeds, options}, run_metadata};
   return impl_->recovering([&] { return impl_->run_hooked(request); });
 }
 
-std::vector<Tensor> MonitoredSession::StepContext::run_with_hooks(const std::vector<Fetch>& fetches, const FeedDict& feeds) {
+std::vector<Tensor> MonitoredSession::StepContext::run_with_hooks(const std::vector<Fetch>& fetches,
+                                                                  const FeedDict& feeds) {
   return owner_.impl_->run_hooked({{fetches, feeds, std::nullopt}, nullptr});
 }
 
@@ -250,12 +261,15 @@ Session MonitoredSession::raw_session() const {
 void MonitoredSession::close() { impl_->close(!impl_->failed); }
 
 MonitoredSession MonitoredTrainingSession(const MonitoredTrainingSessionOptions& o) {
-  if (!o.is_chief) raise(unimplemented("MonitoredTrainingSession: is_chief = false needs a cluster, which is not there yet"));
+  if (!o.is_chief)
+    raise(unimplemented("MonitoredTrainingSession: is_chief = false needs a cluster, which is not there yet"));
   const bool checkpoints_by_default = o.save_checkpoint_steps.is_default() && o.save_checkpoint_secs.is_default();
-  const std::optional<double> checkpoint_secs = checkpoints_by_default ? std::optional(600.0) : o.save_checkpoint_secs.value();
+  const std::optional<double> checkpoint_secs =
+      checkpoints_by_default ? std::optional(600.0) : o.save_checkpoint_secs.value();
   const std::optional<int64_t> checkpoint_steps = o.save_checkpoint_steps.value();
   const bool summaries_by_default = o.save_summaries_steps.is_default() && o.save_summaries_secs.is_default();
-  const std::optional<int64_t> summary_steps = summaries_by_default ? std::optional<int64_t>(100) : o.save_summaries_steps.value();
+  const std::optional<int64_t> summary_steps =
+      summaries_by_default ? std::optional<int64_t>(100) : o.save_summaries_steps.value();
   const std::optional<double> summary_secs = o.save_summaries_secs.value();
 
   const std::shared_ptr<Scaffold> scaffold = o.scaffold ? o.scaffold : std::make_shared<Scaffold>();
@@ -266,17 +280,21 @@ MonitoredSession MonitoredTrainingSession(const MonitoredTrainingSessionOptions&
       hooks.push_back(StepCounterHook({.every_n_steps = o.log_step_count_steps, .output_dir = summary_dir}));
     }
     if (summary_steps.value_or(0) > 0 || summary_secs.value_or(0) > 0) {
-      hooks.push_back(SummarySaverHook({.save_steps = summary_steps, .save_secs = summary_secs, .output_dir = summary_dir, .scaffold = scaffold}));
+      hooks.push_back(SummarySaverHook(
+          {.save_steps = summary_steps, .save_secs = summary_secs, .output_dir = summary_dir, .scaffold = scaffold}));
     }
   }
   if (!o.checkpoint_dir.empty() && (checkpoint_secs.value_or(0) > 0 || checkpoint_steps.value_or(0) > 0)) {
-    hooks.push_back(CheckpointSaverHook({.checkpoint_dir = o.checkpoint_dir, .save_secs = checkpoint_secs, .save_steps = checkpoint_steps,
-                                         .scaffold = scaffold, .save_graph_def = o.save_graph_def}));
+    hooks.push_back(CheckpointSaverHook({.checkpoint_dir = o.checkpoint_dir,
+                                         .save_secs = checkpoint_secs,
+                                         .save_steps = checkpoint_steps,
+                                         .scaffold = scaffold,
+                                         .save_graph_def = o.save_graph_def}));
   }
   hooks.insert(hooks.end(), o.hooks.begin(), o.hooks.end());
   MonitoredSession::Options options;
-  options.session_creator = std::make_shared<ChiefSessionCreator>(
-      ChiefSessionCreatorOptions{.scaffold = scaffold, .master = o.master, .config = o.config, .checkpoint_dir = o.checkpoint_dir});
+  options.session_creator = std::make_shared<ChiefSessionCreator>(ChiefSessionCreatorOptions{
+      .scaffold = scaffold, .master = o.master, .config = o.config, .checkpoint_dir = o.checkpoint_dir});
   options.hooks = std::move(hooks);
   options.stop_grace_period_secs = o.stop_grace_period_secs;
   return MonitoredSession(options);

@@ -1,4 +1,5 @@
-// Supervised sessions: the scenarios that tests/data/supervision_traces.json records of TensorFlow 2.21, as C++ programs.
+// Supervised sessions: the scenarios that tests/data/supervision_traces.json records of TensorFlow 2.21, as C++
+// programs.
 #include "millrace/train/monitored_session.h"
 
 #include <gmock/gmock.h>
@@ -39,7 +40,9 @@ class Tracer : public SessionRunHook {
   void end(Session&) override { trace().push_back(name_ + ".end"); }
 
  private:
-  void note(const std::string& call, Session& session) { trace().push_back(name_ + "." + call + " " + std::to_string(global_step(session, step_))); }
+  void note(const std::string& call, Session& session) {
+    trace().push_back(name_ + "." + call + " " + std::to_string(global_step(session, step_)));
+  }
   std::string name_;
   Variable step_;
 };
@@ -62,8 +65,9 @@ class MonitoredSessionTest : public testing::Test {
  protected:
   void SetUp() override {
     trace().clear();
-    directory_ = std::filesystem::temp_directory_path() / ("millrace_" + std::to_string(::getpid()) + "_" +
-                                                            testing::UnitTest::GetInstance()->current_test_info()->name());
+    directory_ =
+        std::filesystem::temp_directory_path() / ("millrace_" + std::to_string(::getpid()) + "_" +
+                                                  testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::remove_all(directory_);
     set_log_sink([this](LogLevel, std::string_view line) { log_.emplace_back(line); });
   }
@@ -111,11 +115,17 @@ TEST_F(MonitoredSessionTest, trains_saves_and_logs_as_tensorflow_does) {
                                              .log_step_count_steps = 4});
     while (!session.should_stop()) losses.push_back(session.run({model.loss, model.train})[0].scalar<float>());
   }
-  const std::vector<float> expected = {4.0f, 1.2099998f, 0.36602488f, 0.11072253f, 0.03349357f, 0.0101318058f, 0.0030648704f};
+  const std::vector<float> expected = {4.0f,        1.2099998f,    0.36602488f,  0.11072253f,
+                                       0.03349357f, 0.0101318058f, 0.0030648704f};
   ASSERT_EQ(losses.size(), expected.size());
   for (size_t i = 0; i < losses.size(); ++i) EXPECT_NEAR(losses[i], expected[i], 1e-5 * expected[i]);
 
-  std::vector<std::string> calls = {"C.begin", "A.begin", "B.begin", "C.after_create_session 0", "A.after_create_session 0", "B.after_create_session 0"};
+  std::vector<std::string> calls = {"C.begin",
+                                    "A.begin",
+                                    "B.begin",
+                                    "C.after_create_session 0",
+                                    "A.after_create_session 0",
+                                    "B.after_create_session 0"};
   for (int step = 1; step <= 7; ++step) {
     for (const char* hook : {"C", "A", "B"}) calls.push_back(std::string(hook) + ".before_run");
     for (const char* hook : {"C", "A", "B"}) calls.push_back(std::string(hook) + ".after_run " + std::to_string(step));
@@ -125,11 +135,13 @@ TEST_F(MonitoredSessionTest, trains_saves_and_logs_as_tensorflow_does) {
 
   std::vector<std::string> kept = {"checkpoint", "events", "graph.pbtxt"};
   for (const char* step : {"0", "3", "6", "7"}) {
-    for (const char* part : {".data-00000-of-00001", ".index", ".meta"}) kept.push_back(std::string("model.ckpt-") + step + part);
+    for (const char* part : {".data-00000-of-00001", ".index", ".meta"})
+      kept.push_back(std::string("model.ckpt-") + step + part);
   }
   EXPECT_EQ(files(), kept);
 
-  std::vector<std::string> lines = {"Create CheckpointSaverHook.", "Graph was finalized.", "Running local_init_op.", "Done running local_init_op."};
+  std::vector<std::string> lines = {"Create CheckpointSaverHook.", "Graph was finalized.", "Running local_init_op.",
+                                    "Done running local_init_op."};
   const auto saves = [&](int step) {
     const std::string s = std::to_string(step);
     lines.push_back("Calling checkpoint listeners before saving checkpoint " + s + "...");
@@ -150,7 +162,9 @@ TEST_F(MonitoredSessionTest, resumes_from_the_checkpoint) {
   for (const int64_t stop : {3, 5}) {
     auto as_default = Graph().as_default();
     const Model model = make_model();
-    auto session = MonitoredTrainingSession({.checkpoint_dir = dir(), .hooks = {Tracer("A"), StopAtStepHook({.last_step = stop})}, .save_checkpoint_steps = 100});
+    auto session = MonitoredTrainingSession({.checkpoint_dir = dir(),
+                                             .hooks = {Tracer("A"), StopAtStepHook({.last_step = stop})},
+                                             .save_checkpoint_steps = 100});
     while (!session.should_stop()) session.run(model.train);
   }
   EXPECT_THAT(trace(), testing::Contains("A.after_create_session 3"));
@@ -163,7 +177,8 @@ TEST_F(MonitoredSessionTest, falls_back_to_an_older_checkpoint_where_the_newest_
   for (const int64_t stop : {2, 4}) {
     auto as_default = Graph().as_default();
     const Model model = make_model();
-    auto session = MonitoredTrainingSession({.checkpoint_dir = dir(), .hooks = {StopAtStepHook({.last_step = stop})}, .save_checkpoint_steps = 100});
+    auto session = MonitoredTrainingSession(
+        {.checkpoint_dir = dir(), .hooks = {StopAtStepHook({.last_step = stop})}, .save_checkpoint_steps = 100});
     while (!session.should_stop()) session.run(model.train);
   }
   {
@@ -209,7 +224,8 @@ TEST_F(MonitoredSessionTest, nan_loss_raises_and_end_is_not_called) {
         session.run(loss, {{x, Tensor(-1.0f)}});
       },
       NanLossDuringTrainingError);
-  EXPECT_THAT(trace(), ElementsAre("A.begin", "A.after_create_session 0", "A.before_run", "A.after_run 0", "A.before_run", "A.after_run 0"));
+  EXPECT_THAT(trace(), ElementsAre("A.begin", "A.after_create_session 0", "A.before_run", "A.after_run 0",
+                                   "A.before_run", "A.after_run 0"));
 }
 
 TEST_F(MonitoredSessionTest, recovers_from_a_lost_machine) {
@@ -232,15 +248,19 @@ TEST_F(MonitoredSessionTest, recovers_from_a_lost_machine) {
   int calls = 0;
   std::vector<int> runs;
   {
-    auto session = MonitoredTrainingSession({.checkpoint_dir = dir(), .hooks = {Tracer("A"), Fail(&calls), StopAtStepHook({.last_step = 4})}, .save_checkpoint_steps = 2});
+    auto session = MonitoredTrainingSession({.checkpoint_dir = dir(),
+                                             .hooks = {Tracer("A"), Fail(&calls), StopAtStepHook({.last_step = 4})},
+                                             .save_checkpoint_steps = 2});
     while (!session.should_stop()) {
       session.run(model.train);
       runs.push_back(calls);
     }
   }
   EXPECT_THAT(runs, ElementsAre(1, 2, 4, 5));
-  EXPECT_THAT(trace(), ElementsAre("A.begin", "A.after_create_session 0", "A.before_run", "A.after_run 1", "A.before_run", "A.after_run 2", "A.before_run",
-                                   "raise AbortedError", "A.after_create_session 2", "A.before_run", "A.after_run 3", "A.before_run", "A.after_run 4", "A.end"));
+  EXPECT_THAT(trace(),
+              ElementsAre("A.begin", "A.after_create_session 0", "A.before_run", "A.after_run 1", "A.before_run",
+                          "A.after_run 2", "A.before_run", "raise AbortedError", "A.after_create_session 2",
+                          "A.before_run", "A.after_run 3", "A.before_run", "A.after_run 4", "A.end"));
   EXPECT_THAT(log(), testing::Contains(HasSubstr("An error was raised. This may be due to a preemption")));
 }
 
@@ -303,9 +323,11 @@ TEST_F(MonitoredSessionTest, contradictory_hook_arguments_are_refused) {
   EXPECT_THROW(StopAtStepHook({}), errors::InvalidArgumentError);
   EXPECT_THROW(StopAtStepHook({.num_steps = 1, .last_step = 2}), errors::InvalidArgumentError);
   EXPECT_THROW(SecondOrStepTimer(1.0, 2), errors::InvalidArgumentError);
-  EXPECT_THROW(CheckpointSaverHook({.checkpoint_dir = dir(), .save_secs = 1.0, .save_steps = 1}), errors::InvalidArgumentError);
+  EXPECT_THROW(CheckpointSaverHook({.checkpoint_dir = dir(), .save_secs = 1.0, .save_steps = 1}),
+               errors::InvalidArgumentError);
   auto as_default = Graph().as_default();
-  EXPECT_THROW(MonitoredTrainingSession({.hooks = {StopAtStepHook({.last_step = 1})}}), errors::FailedPreconditionError);  // no global step
+  EXPECT_THROW(MonitoredTrainingSession({.hooks = {StopAtStepHook({.last_step = 1})}}),
+               errors::FailedPreconditionError);  // no global step
 }
 
 }  // namespace

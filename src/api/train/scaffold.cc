@@ -11,8 +11,9 @@ namespace {
 template <class T, class Make> T get_or_default(const char* argument, const char* key, Make make) {
   const std::vector<T> collected = get_collection<T>(key);
   if (collected.size() > 1) {
-    raise(failed_precondition("More than one item in the collection \"", key, "\". Please indicate which one to use by passing it to the Scaffold: {.",
-                              argument, " = item to use}"));
+    raise(failed_precondition("More than one item in the collection \"", key,
+                              "\". Please indicate which one to use by passing it to the Scaffold: {.", argument,
+                              " = item to use}"));
   }
   if (!collected.empty()) return collected[0];
   const T made = make();
@@ -51,7 +52,9 @@ Operation tables_initializer() {
 
 Saver saver_or_default() {
   const std::vector<CollectionItem> collected = get_collection(GraphKeys::SAVERS);
-  if (collected.size() > 1) raise(failed_precondition("More than one item in collection savers. Please indicate which one to use by passing it to the Scaffold."));
+  if (collected.size() > 1)
+    raise(failed_precondition(
+        "More than one item in collection savers. Please indicate which one to use by passing it to the Scaffold."));
   if (!collected.empty()) {
     if (const auto* object = std::get_if<std::shared_ptr<CollectionObject>>(&collected[0])) {
       if (Saver saver = saver_of(*object)) return saver;
@@ -76,10 +79,13 @@ void Scaffold::finalize() {
   if (!o.init_op) o.init_op = get_or_default<Operation>("init_op", GraphKeys::INIT_OP, default_init_op);
   if (!o.ready_op) o.ready_op = get_or_default<Output>("ready_op", GraphKeys::READY_OP, default_ready_op);
   if (!o.ready_for_local_init_op) {
-    o.ready_for_local_init_op = get_or_default<Output>("ready_for_local_init_op", GraphKeys::READY_FOR_LOCAL_INIT_OP, default_ready_for_local_init_op);
+    o.ready_for_local_init_op = get_or_default<Output>("ready_for_local_init_op", GraphKeys::READY_FOR_LOCAL_INIT_OP,
+                                                       default_ready_for_local_init_op);
   }
-  if (!o.local_init_op) o.local_init_op = get_or_default<Operation>("local_init_op", GraphKeys::LOCAL_INIT_OP, default_local_init_op);
-  if (!o.summary_op) o.summary_op = get_or_default<Output>("summary_op", GraphKeys::SUMMARY_OP, [] { return summary::merge_all(); });
+  if (!o.local_init_op)
+    o.local_init_op = get_or_default<Operation>("local_init_op", GraphKeys::LOCAL_INIT_OP, default_local_init_op);
+  if (!o.summary_op)
+    o.summary_op = get_or_default<Output>("summary_op", GraphKeys::SUMMARY_OP, [] { return summary::merge_all(); });
   if (!o.saver) o.saver = saver_or_default();
   get_default_graph().finalize();
   log_info("Graph was finalized.");

@@ -37,7 +37,8 @@ bool restore_newest_intact(Session& session, Saver saver, const std::string& che
       saver.restore(session, candidates[i]);
     } catch (const errors::OpError& e) {
       if (!is_damage(e) || i + 1 == candidates.size()) throw;
-      log_warning("Checkpoint ", candidates[i], " is damaged (", e.what(), "); trying the one before it, ", candidates[i + 1]);
+      log_warning("Checkpoint ", candidates[i], " is damaged (", e.what(), "); trying the one before it, ",
+                  candidates[i + 1]);
       continue;
     }
     break;
@@ -55,7 +56,8 @@ void run_local_init(Session& session, const Scaffold& scaffold) {
   };
   if (scaffold.local_init_op()) {
     if (const std::string missing = not_ready(session, scaffold.ready_for_local_init_op()); !missing.empty()) {
-      raise(failed_precondition("Init operations did not make model ready for local_init. ", describe(), ", error: ", missing));
+      raise(failed_precondition("Init operations did not make model ready for local_init. ", describe(),
+                                ", error: ", missing));
     }
     log_info("Running local_init_op.");
     session.run(scaffold.local_init_op());

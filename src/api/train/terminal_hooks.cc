@@ -1,11 +1,11 @@
 // Hooks for people: a progress bar, and a clean end on Ctrl-C.
 
-#include <csignal>
-#include <cstdio>
 #include <unistd.h>
 
 #include <atomic>
 #include <cmath>
+#include <csignal>
+#include <cstdio>
 #include <mutex>
 
 #include "absl/strings/str_format.h"
@@ -16,7 +16,9 @@
 namespace millrace::train {
 namespace {
 
-double seconds_since(std::chrono::steady_clock::time_point t) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count(); }
+double seconds_since(std::chrono::steady_clock::time_point t) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();
+}
 
 std::string duration_text(double seconds) {
   const auto s = static_cast<int64_t>(std::ceil(seconds));
@@ -48,7 +50,8 @@ void ProgressBarHook::after_create_session(Session& session, Coordinator&) {
 std::optional<SessionRunArgs> ProgressBarHook::before_run(SessionRunContext&) {
   due_ = terminal_ ? seconds_since(shown_) >= options_.every_n_secs : (step_ + 1) % options_.every_n_steps == 0;
   SessionRunArgs args{.fetches = {global_step_}};
-  if (options_.loss && (due_ || (options_.last_step && step_ + 1 >= *options_.last_step))) args.fetches.push_back(options_.loss);
+  if (options_.loss && (due_ || (options_.last_step && step_ + 1 >= *options_.last_step)))
+    args.fetches.push_back(options_.loss);
   return args;
 }
 
@@ -72,13 +75,18 @@ void ProgressBarHook::show(int64_t step, const std::vector<Tensor>& values, bool
   std::string line = absl::StrFormat("step %d", step);
   if (options_.last_step) line += absl::StrFormat("/%d", *options_.last_step);
   line += absl::StrFormat("  %.0f steps/s", rate);
-  if (values.size() > 1) line += absl::StrFormat("  loss %.4f", values[1].dtype() == float64 ? values[1].scalar<double>() : static_cast<double>(values[1].scalar<float>()));
-  if (options_.last_step && rate > 0 && !last) line += "  " + duration_text(static_cast<double>(*options_.last_step - step) / rate) + " left";
+  if (values.size() > 1)
+    line +=
+        absl::StrFormat("  loss %.4f", values[1].dtype() == float64 ? values[1].scalar<double>()
+                                                                    : static_cast<double>(values[1].scalar<float>()));
+  if (options_.last_step && rate > 0 && !last)
+    line += "  " + duration_text(static_cast<double>(*options_.last_step - step) / rate) + " left";
   if (!terminal_) {
     std::fprintf(stderr, "%s\n", line.c_str());
     return;
   }
-  if (options_.last_step && *options_.last_step > 0) line = bar(static_cast<double>(step) / static_cast<double>(*options_.last_step)) + " " + line;
+  if (options_.last_step && *options_.last_step > 0)
+    line = bar(static_cast<double>(step) / static_cast<double>(*options_.last_step)) + " " + line;
   std::fprintf(stderr, "\r%s\x1b[K%s", line.c_str(), last ? "\n" : "");
   std::fflush(stderr);
 }

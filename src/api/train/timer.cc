@@ -14,7 +14,8 @@ void SecondOrStepTimer::reset() { last_step_.reset(); }
 bool SecondOrStepTimer::should_trigger_for_step(int64_t step) const {
   if (!last_step_) return true;
   if (step == *last_step_) return false;
-  if (every_secs_) return std::chrono::duration<double>(std::chrono::steady_clock::now() - last_time_).count() >= *every_secs_;
+  if (every_secs_)
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - last_time_).count() >= *every_secs_;
   return step >= *last_step_ + *every_steps_;
 }
 

@@ -26,10 +26,13 @@ class FoldServices final : public StepServices {
 bool is_plain(DataType type) { return is_pod(type) || type == DataType::kString; }
 
 bool can_fold(const Plan& plan, const PlanNode& node) {
-  if (!node.state || node.removed || node.is_constant() || node.is_stateful() || node.inputs.empty() || !node.control_inputs.empty()) return false;
+  if (!node.state || node.removed || node.is_constant() || node.is_stateful() || node.inputs.empty() ||
+      !node.control_inputs.empty())
+    return false;
   if (flow_kind(node.op) != FlowKind::kNone || node.num_outputs() == 0) return false;
   for (const ValueRef& input : node.inputs) {
-    if (!plan.at(input.node).is_constant() || input.index != 0 || !plan.at(input.node).control_inputs.empty()) return false;
+    if (!plan.at(input.node).is_constant() || input.index != 0 || !plan.at(input.node).control_inputs.empty())
+      return false;
   }
   for (int i = 0; i < node.num_outputs(); ++i) {
     if (!is_plain(node.output_type(i))) return false;  // references are no plain types either
@@ -66,15 +69,13 @@ std::vector<Tensor> evaluate(const Plan& plan, const PlanNode& node, Runtime& ru
   return bytes <= kMaxFoldedBytes ? values : std::vector<Tensor>();
 }
 
-template <class T>
-absl::StatusOr<Tensor> shape_tensor(const PartialTensorShape& shape) {
+template <class T> absl::StatusOr<Tensor> shape_tensor(const PartialTensorShape& shape) {
   std::vector<T> dims;
   for (const int64_t d : shape.dims()) dims.push_back(static_cast<T>(d));
   return make_vector<T>(dims);
 }
 
-template <class T>
-absl::StatusOr<Tensor> known_shape_as(const PlanNode& node, const PartialTensorShape& shape) {
+template <class T> absl::StatusOr<Tensor> known_shape_as(const PlanNode& node, const PartialTensorShape& shape) {
   if (node.op == "Shape") return shape_tensor<T>(shape);
   if (node.op == "Rank") return make_scalar<T>(static_cast<T>(shape.rank()));
   return make_scalar<T>(static_cast<T>(shape.num_elements()));
@@ -87,8 +88,9 @@ Tensor known_shape(const Plan& plan, const PlanNode& node) {
   const PlanNode& from = plan.at(node.inputs[0].node);
   const auto index = static_cast<size_t>(node.inputs[0].index);
   if (index >= from.shapes.size() || !from.shapes[index].is_fully_defined()) return {};
-  absl::StatusOr<Tensor> value = node.output_type(0) == DataType::kInt64 ? known_shape_as<int64_t>(node, from.shapes[index])
-                                                                         : known_shape_as<int32_t>(node, from.shapes[index]);
+  absl::StatusOr<Tensor> value = node.output_type(0) == DataType::kInt64
+                                     ? known_shape_as<int64_t>(node, from.shapes[index])
+                                     : known_shape_as<int32_t>(node, from.shapes[index]);
   return value.ok() ? *std::move(value) : Tensor();
 }
 
@@ -107,8 +109,9 @@ absl::Status fold_constants(Plan& plan, Runtime& runtime) {
       if (Tensor value = known_shape(plan, plan.at(i)); value.has_value()) values.push_back(std::move(value));
     }
     for (size_t o = 0; o < values.size(); ++o) {
-      MR_ASSIGN_OR_RETURN(PlanNode constant, make_plan_constant(runtime, str_cat(plan.at(i).name, o ? str_cat("/folded_", o) : "/folded"),
-                                                                std::move(values[o]), plan.at(i)));
+      MR_ASSIGN_OR_RETURN(PlanNode constant,
+                          make_plan_constant(runtime, str_cat(plan.at(i).name, o ? str_cat("/folded_", o) : "/folded"),
+                                             std::move(values[o]), plan.at(i)));
       constant.rank = i;
       replacements.add({i, static_cast<int>(o)}, {static_cast<int>(plan.nodes.size()), 0});
       plan.nodes.push_back(std::move(constant));

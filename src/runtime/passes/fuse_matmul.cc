@@ -9,7 +9,8 @@ constexpr std::string_view kActivations[] = {"Relu", "Relu6", "Elu", "Tanh", "Si
 
 class Fuser {
  public:
-  Fuser(Plan& plan, Runtime& runtime) : plan_(plan), runtime_(runtime), uses_(count_uses(plan)), reader_(plan.nodes.size(), -1) {
+  Fuser(Plan& plan, Runtime& runtime)
+      : plan_(plan), runtime_(runtime), uses_(count_uses(plan)), reader_(plan.nodes.size(), -1) {
     for (size_t i = 0; i < plan.nodes.size(); ++i) {
       if (plan.nodes[i].removed) continue;
       for (const ValueRef& input : plan.nodes[i].inputs) reader_[static_cast<size_t>(input.node)] = static_cast<int>(i);
@@ -27,7 +28,8 @@ class Fuser {
 
  private:
   bool is_product(const PlanNode& node) const {
-    return node.state && !node.removed && node.op == "MatMul" && node.output_type(0) == DataType::kFloat && node.control_inputs.empty();
+    return node.state && !node.removed && node.op == "MatMul" && node.output_type(0) == DataType::kFloat &&
+           node.control_inputs.empty();
   }
 
   // The node that alone reads output 0 of `i`, if nothing else looks at `i`; else -1.
@@ -52,7 +54,8 @@ class Fuser {
     if (!is_bias(bias, product)) return absl::OkStatus();
     int last = bias;
     std::vector<std::string> fused = {"BiasAdd"};
-    if (const int next = only_reader(bias); next >= 0 && std::ranges::find(kActivations, plan_.at(next).op) != std::end(kActivations)) {
+    if (const int next = only_reader(bias);
+        next >= 0 && std::ranges::find(kActivations, plan_.at(next).op) != std::end(kActivations)) {
       fused.push_back(plan_.at(next).op);
       last = next;
     }
@@ -62,7 +65,8 @@ class Fuser {
       MR_ASSIGN_OR_RETURN(const bool value, get_attr<bool>(mm.info(), name));
       attrs[name] = value;
     }
-    MR_ASSIGN_OR_RETURN(PlanNode node, make_plan_node(runtime_, "_FusedMatMul", plan_.at(last).name, std::move(attrs), plan_.at(last)));
+    MR_ASSIGN_OR_RETURN(
+        PlanNode node, make_plan_node(runtime_, "_FusedMatMul", plan_.at(last).name, std::move(attrs), plan_.at(last)));
     node.inputs = {mm.inputs[0], mm.inputs[1], plan_.at(bias).inputs[1]};
     node.rank = last;
     replacements_.add({last, 0}, {static_cast<int>(plan_.nodes.size()), 0});
@@ -84,7 +88,8 @@ class Fuser {
 }  // namespace
 
 absl::Status fuse_matmul(Plan& plan, Runtime& runtime) {
-  // A fused node runs where its parts did; with branches that may be dead that still holds, as all parts share their fate.
+  // A fused node runs where its parts did; with branches that may be dead that still holds, as all parts share their
+  // fate.
   if (runtime.registry().find("_FusedMatMul") == nullptr) return absl::OkStatus();
   return Fuser(plan, runtime).run();
 }

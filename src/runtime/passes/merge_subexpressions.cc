@@ -10,17 +10,21 @@ bool can_merge(const PlanNode& node) {
   if (node.num_outputs() == 0 || (node.inputs.empty() && !node.is_constant())) return false;
   // Neither references nor what handles and variants stand for: those have an identity of their own.
   const auto is_value = [](DataType t) { return !is_ref(t) && t != DataType::kResource && t != DataType::kVariant; };
-  return std::ranges::all_of(node.info().input_types, is_value) && std::ranges::all_of(node.info().output_types, is_value);
+  return std::ranges::all_of(node.info().input_types, is_value) &&
+         std::ranges::all_of(node.info().output_types, is_value);
 }
 
 // Large constants are rarely equal and costly to compare.
 constexpr size_t kMaxComparedBytes = 1024;
 
 bool same(const PlanNode& a, const PlanNode& b) {
-  if (a.op != b.op || a.inputs != b.inputs || a.control_inputs != b.control_inputs || a.info().device != b.info().device) return false;
+  if (a.op != b.op || a.inputs != b.inputs || a.control_inputs != b.control_inputs ||
+      a.info().device != b.info().device)
+    return false;
   if (a.is_constant() != b.is_constant()) return false;
   if (a.is_constant()) {
-    return a.constant.byte_size() <= kMaxComparedBytes && is_pod(a.constant.dtype()) && bitwise_equal(a.constant, b.constant);
+    return a.constant.byte_size() <= kMaxComparedBytes && is_pod(a.constant.dtype()) &&
+           bitwise_equal(a.constant, b.constant);
   }
   const AttrMap &x = a.info().attrs, &y = b.info().attrs;
   const auto counts = [](const auto& attr) { return !attr.first.starts_with('_'); };
@@ -37,7 +41,8 @@ size_t hash(const PlanNode& node) {
   const auto mix = [&h](size_t v) { h = (h ^ v) * 0x9e3779b97f4a7c15u + (h >> 29); };
   for (const ValueRef& input : node.inputs) mix(static_cast<size_t>(input.node) * 8 + static_cast<size_t>(input.index));
   for (const int control : node.control_inputs) mix(static_cast<size_t>(control));
-  if (node.is_constant()) mix(static_cast<size_t>(node.constant.dtype()) * 31 + static_cast<size_t>(node.constant.num_elements()));
+  if (node.is_constant())
+    mix(static_cast<size_t>(node.constant.dtype()) * 31 + static_cast<size_t>(node.constant.num_elements()));
   return h;
 }
 

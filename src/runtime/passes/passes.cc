@@ -25,8 +25,10 @@ absl::StatusOr<PlanNode> make_plan_node(const Runtime& runtime, std::string_view
   return node;
 }
 
-absl::StatusOr<PlanNode> make_plan_constant(const Runtime& runtime, std::string name, Tensor value, const PlanNode& like) {
-  MR_ASSIGN_OR_RETURN(PlanNode node, make_plan_node(runtime, "Const", std::move(name), {{"dtype", value.dtype()}, {"value", value}}, like));
+absl::StatusOr<PlanNode> make_plan_constant(const Runtime& runtime, std::string name, Tensor value,
+                                            const PlanNode& like) {
+  MR_ASSIGN_OR_RETURN(PlanNode node, make_plan_node(runtime, "Const", std::move(name),
+                                                    {{"dtype", value.dtype()}, {"value", value}}, like));
   node.constant = std::move(value);
   return node;
 }
@@ -79,8 +81,9 @@ absl::Status dereference_fetches(Plan& plan, Runtime& runtime) {
     const PlanNode& from = plan.at(fetch.node);
     const DataType type = from.output_type(fetch.index);
     if (!is_ref(type)) continue;
-    MR_ASSIGN_OR_RETURN(PlanNode read, make_plan_node(runtime, "Identity", str_cat("_retval_", from.name, "_", fetch.index, "_", i),
-                                                      {{"T", base_dtype(type)}}, from));
+    MR_ASSIGN_OR_RETURN(PlanNode read,
+                        make_plan_node(runtime, "Identity", str_cat("_retval_", from.name, "_", fetch.index, "_", i),
+                                       {{"T", base_dtype(type)}}, from));
     read.inputs = {fetch};
     read.rank = fetch.node;
     plan.fetches[i] = {static_cast<int>(plan.nodes.size()), 0};

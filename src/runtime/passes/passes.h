@@ -1,6 +1,7 @@
 #pragma once
-// What is done to a plan between placing and layout: one ordered list of passes (passes.cc), one file each. A pass keeps every
-// value that is fetched and every effect; it may change which kernels run. Only the fusions may change a value's last bits.
+// What is done to a plan between placing and layout: one ordered list of passes (passes.cc), one file each. A pass
+// keeps every value that is fetched and every effect; it may change which kernels run. Only the fusions may change a
+// value's last bits.
 
 #include "runtime/plan.h"
 
@@ -25,7 +26,8 @@ absl::Status fuse_matmul(Plan& plan, Runtime& runtime);
 // A node that a pass makes; the attributes are completed. It runs where `like` runs.
 absl::StatusOr<PlanNode> make_plan_node(const Runtime& runtime, std::string_view op, std::string name, AttrMap attrs,
                                         const PlanNode& like);
-absl::StatusOr<PlanNode> make_plan_constant(const Runtime& runtime, std::string name, Tensor value, const PlanNode& like);
+absl::StatusOr<PlanNode> make_plan_constant(const Runtime& runtime, std::string name, Tensor value,
+                                            const PlanNode& like);
 
 // Readers of `from` read `to` instead, fetches included.
 class Replacements {

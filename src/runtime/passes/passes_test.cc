@@ -24,7 +24,8 @@ std::vector<std::string> ops_of(TestGraph& g, const std::vector<Output>& feeds, 
 
 RuntimeOptions unoptimized() {
   RuntimeOptions options;
-  options.constant_folding = options.common_subexpressions = options.arithmetic = options.fusion = options.inline_functions = false;
+  options.constant_folding = options.common_subexpressions = options.arithmetic = options.fusion =
+      options.inline_functions = false;
   return options;
 }
 
@@ -59,7 +60,8 @@ TEST(Passes, equal_nodes_become_one) {
   TestGraph g;
   const Output x = g.placeholder(float32);
   const Output y = g.op("AddV2", {g.op("Square", {x}), g.op("Square", {x})});
-  const Output z = g.op("AddV2", {g.op("Mul", {x, g.constant(Tensor(2.0f))}), g.op("Mul", {x, g.constant(Tensor(2.0f))})});
+  const Output z =
+      g.op("AddV2", {g.op("Mul", {x, g.constant(Tensor(2.0f))}), g.op("Mul", {x, g.constant(Tensor(2.0f))})});
   EXPECT_THAT(ops_of(g, {x}, {y}), ElementsAre("Square", "AddV2"));
   EXPECT_THAT(ops_of(g, {x}, {z}), ElementsAre("Mul", "AddV2"));
   EXPECT_EQ(*run_scalar<float>(*g.session(), y, {{x, Tensor(3.0f)}}), 18);
@@ -84,14 +86,16 @@ TEST(Passes, identities_are_passed_by_except_reads_of_variables) {
 
 TEST(Passes, dense_layers_are_fused) {
   TestGraph g;
-  const Output x = g.placeholder(float32, {-1, 2}), w = g.placeholder(float32, {2, 2}, "w"), b = g.placeholder(float32, {2}, "b");
+  const Output x = g.placeholder(float32, {-1, 2}), w = g.placeholder(float32, {2, 2}, "w"),
+               b = g.placeholder(float32, {2}, "b");
   const Output mm = g.op("MatMul", {x, w});
   const Output logits = g.op("BiasAdd", {mm, b});
   const Output y = g.op("Relu", {logits});
   EXPECT_THAT(ops_of(g, {x, w, b}, {y}), ElementsAre("_FusedMatMul"));
   EXPECT_THAT(ops_of(g, {x, w, b}, {y, logits}), ElementsAre("_FusedMatMul", "Relu"));
   EXPECT_THAT(ops_of(g, {x, w, b}, {y, mm}), Not(Contains("_FusedMatMul")));
-  const Feeds feeds = {{x, Tensor({1, 2}, std::vector<float>{1, -2})}, {w, Tensor({2, 2}, std::vector<float>{1, 2, 3, 4})},
+  const Feeds feeds = {{x, Tensor({1, 2}, std::vector<float>{1, -2})},
+                       {w, Tensor({2, 2}, std::vector<float>{1, 2, 3, 4})},
                        {b, Tensor(std::vector<float>{10, 1})}};
   const auto values = run_all(*g.session(), {y}, feeds);
   ASSERT_TRUE(values.ok()) << values.status();

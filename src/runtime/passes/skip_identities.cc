@@ -3,11 +3,12 @@
 namespace millrace {
 namespace {
 
-// Identities of references stay: they take the variable's value at one moment for all their readers. Those that wait for
-// something stay too, as their readers wait through them.
+// Identities of references stay: they take the variable's value at one moment for all their readers. Those that wait
+// for something stay too, as their readers wait through them.
 bool hands_on(const Plan& plan, const PlanNode& node) {
   if (!node.state || node.removed || node.inputs.size() != 1 || !node.control_inputs.empty()) return false;
-  if (node.op != "Identity" && node.op != "StopGradient" && node.op != "PreventGradient" && node.op != "Snapshot") return false;
+  if (node.op != "Identity" && node.op != "StopGradient" && node.op != "PreventGradient" && node.op != "Snapshot")
+    return false;
   return !is_ref(plan.at(node.inputs[0].node).output_type(node.inputs[0].index));
 }
 
