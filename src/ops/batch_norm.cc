@@ -247,6 +247,7 @@ absl::Status batch_norm_gradient(GradientContext& g) {
   MR_ASSIGN_OR_RETURN(const float epsilon, g.attr<float>("epsilon"));
   MR_ASSIGN_OR_RETURN(std::string format, g.attr<std::string>("data_format"));
   Output x = g.x(0), dy = g.dy(0);
+  for (int i = 1; i < g.num_outputs(); ++i) g.dy(i);  // TensorFlow makes zeros for these and does not use them
   Output mean = g.y(3), variance = g.y(4);
   if (!training) {
     mean = g.x(3);
