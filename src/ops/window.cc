@@ -68,7 +68,8 @@ absl::StatusOr<WindowAttrs> window_attrs(const NodeInfo& node) {
   WindowAttrs a;
   if (node.attrs.contains("data_format")) {
     MR_ASSIGN_OR_RETURN(const std::string format, get_attr<std::string>(node, "data_format"));
-    if (format != "NHWC" && format != "NCHW" && format != "NDHWC" && format != "NCDHW")
+    constexpr std::string_view kFormats[] = {"NHWC", "NCHW", "NDHWC", "NCDHW"};
+    if (std::ranges::find(kFormats, format) == std::end(kFormats))
       return invalid_argument(node.op, ": data_format ", format, " is not supported on CPU");
     a.spatial = static_cast<int>(format.size()) - 2;
     a.channels_first = format[1] == 'C';
