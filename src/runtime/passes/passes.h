@@ -18,6 +18,8 @@ absl::Status fold_constants(Plan& plan, Runtime& runtime);
 absl::Status merge_subexpressions(Plan& plan, Runtime& runtime);
 // Passes by nodes that hand on their input.
 absl::Status skip_identities(Plan& plan, Runtime& runtime);
+// Drops nodes without effects that are waited for but not read.
+absl::Status skip_unread(Plan& plan, Runtime& runtime);
 // MatMul or Conv2D, BiasAdd and an activation become _FusedMatMul or _FusedConv2D.
 absl::Status fuse_bias(Plan& plan, Runtime& runtime);
 // FusedBatchNorm, an addition and Relu become _FusedBatchNormEx.
