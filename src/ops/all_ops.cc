@@ -33,6 +33,8 @@ const Registry& all_ops() {
     register_functional(*r);
     register_gather(*r);
     register_identity(*r);
+    register_image_codec(*r);
+    register_image_color(*r);
     register_iterator(*r);
     register_matmul(*r);
     register_pad(*r);
@@ -42,6 +44,8 @@ const Registry& all_ops() {
     register_random_rejection(*r);
     register_range(*r);
     register_reduction(*r);
+    register_resize(*r);
+    register_resize_bicubic(*r);
     register_resource_gather(*r);
     register_resource_variable(*r);
     register_reverse(*r);
