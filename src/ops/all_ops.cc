@@ -22,6 +22,7 @@ const Registry& all_ops() {
     register_concat(*r);
     register_constant(*r);
     register_control_flow(*r);
+    register_crop_and_resize(*r);
     register_cross_entropy(*r);
     register_cumulative(*r);
     register_dataset_functions(*r);
@@ -33,6 +34,7 @@ const Registry& all_ops() {
     register_functional(*r);
     register_gather(*r);
     register_identity(*r);
+    register_image_boxes(*r);
     register_image_codec(*r);
     register_image_color(*r);
     register_iterator(*r);
