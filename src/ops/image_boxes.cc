@@ -203,8 +203,12 @@ absl::StatusOr<float> float_scalar(KernelContext& ctx, int i, std::string_view n
 class NonMaxSuppression final : public Kernel {
  public:
   absl::Status init(KernelInit& init) override {
-    if (init.has_attr("iou_threshold")) MR_ASSIGN_OR_RETURN(iou_threshold_, init.attr<float>("iou_threshold"));
-    if (init.has_attr("pad_to_max_output_size")) MR_ASSIGN_OR_RETURN(pad_, init.attr<bool>("pad_to_max_output_size"));
+    if (init.has_attr("iou_threshold")) {
+      MR_ASSIGN_OR_RETURN(iou_threshold_, init.attr<float>("iou_threshold"));
+    }
+    if (init.has_attr("pad_to_max_output_size")) {
+      MR_ASSIGN_OR_RETURN(pad_, init.attr<bool>("pad_to_max_output_size"));
+    }
     return check_threshold(iou_threshold_);
   }
 
@@ -253,7 +257,9 @@ class NonMaxSuppression final : public Kernel {
       MR_ASSIGN_OR_RETURN(s.overlap_threshold, float_scalar(ctx, 3, "iou_threshold"));
       if (ctx.node().op != "NonMaxSuppressionWithOverlaps") MR_RETURN_IF_ERROR(check_threshold(s.overlap_threshold));
     }
-    if (ctx.num_inputs() > 4) MR_ASSIGN_OR_RETURN(s.score_threshold, float_scalar(ctx, 4, "score_threshold"));
+    if (ctx.num_inputs() > 4) {
+      MR_ASSIGN_OR_RETURN(s.score_threshold, float_scalar(ctx, 4, "score_threshold"));
+    }
     if (ctx.num_inputs() > 5) {
       MR_ASSIGN_OR_RETURN(s.sigma, float_scalar(ctx, 5, "soft_nms_sigma"));
       if (!(s.sigma >= 0)) return invalid_argument("soft_nms_sigma_val must be non-negative, got ", s.sigma);

@@ -1,15 +1,18 @@
 // JPEG by way of libjpeg-turbo. Its errors leave through longjmp: between setjmp and the library's calls stand only
 // plain values, so that no destructor is jumped over.
 
-#include <jerror.h>
+// jpeglib.h wants size_t and FILE, jerror.h wants jpeglib.h: this order.
+// clang-format off
+#include <cstddef>
+#include <cstdio>
 #include <jpeglib.h>
+#include <jerror.h>
+// clang-format on
 
 #include <algorithm>
 #include <csetjmp>
-#include <cstdio>  // before jpeglib.h, which wants FILE
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "ops/image_formats.h"

@@ -187,7 +187,7 @@ class PngWriter {
                                PNG_COLOR_TYPE_RGB_ALPHA};
     png_set_write_fn(png_, out, append_bytes, flush_nothing);
     png_set_compression_level(png_, compression);
-    png_set_compression_mem_level(png_, MAX_MEM_LEVEL);
+    png_set_compression_mem_level(png_, 9);  // zlib's most, as TensorFlow has it
     png_set_IHDR(png_, info_, static_cast<png_uint_32>(size.width), static_cast<png_uint_32>(size.height), bits,
                  kColors[size.channels - 1], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png_, info_);

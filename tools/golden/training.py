@@ -200,7 +200,17 @@ OPTIMIZERS = {
     'momentum': (tf.train.MomentumOptimizer, dict(learning_rate=0.1, momentum=0.8)),
     'momentum_nesterov': (tf.train.MomentumOptimizer, dict(learning_rate=0.05, momentum=0.9, use_nesterov=True)),
     'adam': (tf.train.AdamOptimizer, dict(learning_rate=0.02)),
+    'adadelta': (tf.train.AdadeltaOptimizer, dict(learning_rate=0.9, rho=0.8, epsilon=1e-4)),
+    'adagrad': (tf.train.AdagradOptimizer, dict(learning_rate=0.2, initial_accumulator_value=0.3)),
+    'adagrad_da': (lambda **arguments: tf.train.AdagradDAOptimizer(global_step=tf.train.get_or_create_global_step(), **arguments),
+                   dict(learning_rate=0.3, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2)),
     'adam_params': (tf.train.AdamOptimizer, dict(learning_rate=0.05, beta1=0.7, beta2=0.95, epsilon=1e-4)),
+    'ftrl': (tf.train.FtrlOptimizer, dict(learning_rate=0.2, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2, beta=0.1)),
+    'ftrl_shrinkage': (tf.train.FtrlOptimizer, dict(learning_rate=0.1, learning_rate_power=-0.7, l2_shrinkage_regularization_strength=0.05)),
+    'proximal_adagrad': (tf.train.ProximalAdagradOptimizer, dict(learning_rate=0.1, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2)),
+    'proximal_gradient_descent': (tf.train.ProximalGradientDescentOptimizer, dict(learning_rate=0.3, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2)),
+    'rmsprop': (tf.train.RMSPropOptimizer, dict(learning_rate=0.02, decay=0.8, momentum=0.5)),
+    'rmsprop_centered': (tf.train.RMSPropOptimizer, dict(learning_rate=0.02, decay=0.7, momentum=0.3, epsilon=1e-3, centered=True)),
 }
 
 
