@@ -45,7 +45,7 @@ struct JpegEncodeOptions {
   bool chroma_downsampling = true;
   bool density_in_centimeters = false;
   int x_density = 300, y_density = 300;
-  std::string xmp_metadata;
+  std::string xmp_metadata = {};
 };
 // One or three channels of 8 bits.
 absl::StatusOr<std::string> encode_jpeg(const uint8_t* samples, const ImageSize& size,

@@ -43,6 +43,7 @@ absl::StatusOr<ResizeSizes> resize_sizes(KernelContext& ctx) {
   if (size[0] <= 0 || size[1] <= 0)
     return invalid_argument("output dimensions must be positive, got ", size[0], " x ", size[1]);
   MR_RETURN_IF_ERROR(check_image_size(in.dim(1), in.dim(2)));
+  if (in.dim(3) == 0) return invalid_argument("input image must have at least one channel, got shape ", in);
   MR_ASSIGN_OR_RETURN(TensorShape output, make_shape({in.dim(0), size[0], size[1], in.dim(3)}));
   return ResizeSizes{in.dim(0), in.dim(1), in.dim(2), in.dim(3), size[0], size[1], std::move(output)};
 }
