@@ -4,6 +4,11 @@
 
 namespace millrace {
 
+void register_convolution(Registry& registry);
+void register_pooling(Registry& registry);
+void register_batch_norm(Registry& registry);
+void register_lrn(Registry& registry);
+
 const Registry& all_ops() {
   static const Registry* const registry = [] {
     auto* r = new Registry;  // lives as long as the process: graphs and sessions point into it
@@ -11,6 +16,7 @@ const Registry& all_ops() {
     register_adaptive_training(*r);
     register_aggregate(*r);
     register_argmax(*r);
+    register_batch_norm(*r);
     register_bias(*r);
     register_binary_math(*r);
     register_bincount(*r);
@@ -22,6 +28,7 @@ const Registry& all_ops() {
     register_concat(*r);
     register_constant(*r);
     register_control_flow(*r);
+    register_convolution(*r);
     register_crop_and_resize(*r);
     register_cross_entropy(*r);
     register_cumulative(*r);
@@ -38,10 +45,12 @@ const Registry& all_ops() {
     register_image_codec(*r);
     register_image_color(*r);
     register_iterator(*r);
+    register_lrn(*r);
     register_matmul(*r);
     register_pad(*r);
     register_parsing(*r);
     register_partition(*r);
+    register_pooling(*r);
     register_random(*r);
     register_random_rejection(*r);
     register_range(*r);
