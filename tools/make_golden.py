@@ -23,7 +23,7 @@ FOLDERS = {
     'gradients': [training.make_gradients],
     'losses': [training.make_losses],
     'metrics': [training.make_metrics],
-    'training': [training.make_trajectories],
+    'training': [training.make_trajectories, training.make_learning_rates],
     'data': [data.make],
 }
 TREES = {'checkpoints': files.make_checkpoints, 'metagraph': files.make_metagraphs}

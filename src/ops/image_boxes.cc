@@ -14,6 +14,7 @@
 #include "op/shape_context.h"
 #include "ops/array_shapes.h"
 #include "ops/families.h"
+#include "ops/window.h"
 #include "tensor/shape.h"
 
 namespace millrace {
@@ -309,68 +310,40 @@ absl::Status suppression_shape(ShapeContext& c) {
 
 // ---- patches
 
-// A window that slides along one axis.
-struct Sliding {
-  int64_t size = 0, stride = 0, rate = 0, in = 0, out = 0, before = 0;
-};
-
-absl::StatusOr<Sliding> sliding(int64_t in, int64_t size, int64_t stride, int64_t rate, bool same) {
-  Sliding s{size, stride, rate, in, 0, 0};
-  const CheckedInt reach = CheckedInt(size - 1) * rate + 1;
-  if (!reach.valid_and_at_most(INT32_MAX))
-    return invalid_argument("ksizes and rates are too large: ", size, ", ", rate);
-  if (same) {
-    s.out = in / stride + (in % stride != 0);
-    s.before = std::max<int64_t>(0, (s.out - 1) * stride + reach.value() - in) / 2;
-  } else {
-    if (in < reach.value() - stride)
-      return invalid_argument("Computed output size would be negative: ", in, " < ", reach.value());
-    s.out = (in - reach.value() + stride) / stride;
-  }
-  return s;
-}
-
-struct Patches {
-  std::vector<int64_t> ksizes, strides, rates;
-  bool same = false;
-
-  absl::Status check() const {
-    for (const std::vector<int64_t>* list : {&ksizes, &strides, &rates}) {
-      if (list->size() != 4) return invalid_argument("ksizes, strides and rates must have 4 elements");
-      if ((*list)[0] != 1 || (*list)[3] != 1)
-        return unimplemented("Only support ksizes, strides and rates across space.");
-      if ((*list)[1] < 1 || (*list)[2] < 1) return out_of_range("ksizes, strides and rates must be positive");
-    }
-    return absl::OkStatus();
-  }
-};
-
-template <class Attrs> absl::StatusOr<Patches> patches_from(const Attrs& from) {
-  Patches p;
-  MR_ASSIGN_OR_RETURN(p.ksizes, from.template attr<std::vector<int64_t>>("ksizes"));
-  MR_ASSIGN_OR_RETURN(p.strides, from.template attr<std::vector<int64_t>>("strides"));
-  MR_ASSIGN_OR_RETURN(p.rates, from.template attr<std::vector<int64_t>>("rates"));
+// The sizes of patches and where they lie, in terms of pooling's window.
+template <class Attrs> absl::StatusOr<WindowAttrs> patches_from(const Attrs& from) {
+  WindowAttrs a;
+  MR_ASSIGN_OR_RETURN(a.window, from.template attr<std::vector<int64_t>>("ksizes"));
+  MR_ASSIGN_OR_RETURN(a.strides, from.template attr<std::vector<int64_t>>("strides"));
+  MR_ASSIGN_OR_RETURN(a.dilations, from.template attr<std::vector<int64_t>>("rates"));
   MR_ASSIGN_OR_RETURN(const std::string padding, from.template attr<std::string>("padding"));
-  p.same = padding == "SAME";
-  MR_RETURN_IF_ERROR(p.check());
-  return p;
+  a.padding = padding == "SAME" ? Padding::kSame : Padding::kValid;
+  for (const std::vector<int64_t>* list : {&a.window, &a.strides, &a.dilations}) {
+    if (list->size() != 4) return invalid_argument("ksizes, strides and rates must have 4 elements");
+    if ((*list)[0] != 1 || (*list)[3] != 1)
+      return unimplemented("Only support ksizes, strides and rates across space.");
+    for (const int64_t value : *list) {
+      if (value < 1 || value > INT32_MAX)
+        return out_of_range("ksizes, strides and rates must be positive numbers of 32 bits, got ", value);
+    }
+  }
+  return a;
 }
 
 class ExtractImagePatches final : public Kernel {
  public:
   absl::Status init(KernelInit& init) override {
-    MR_ASSIGN_OR_RETURN(patches_, patches_from(init));
+    MR_ASSIGN_OR_RETURN(attrs_, patches_from(init));
     return absl::OkStatus();
   }
   absl::Status compute(KernelContext& ctx) override {
     const TensorShape& in = ctx.shape(0);
     if (in.rank() != 4) return invalid_argument("input must be 4-dimensional", in);
-    const Patches& p = patches_;
-    MR_ASSIGN_OR_RETURN(const Sliding y, sliding(in.dim(1), p.ksizes[1], p.strides[1], p.rates[1], p.same));
-    MR_ASSIGN_OR_RETURN(const Sliding x, sliding(in.dim(2), p.ksizes[2], p.strides[2], p.rates[2], p.same));
-    const CheckedInt depth = CheckedInt(y.size) * x.size * in.dim(3);
+    MR_ASSIGN_OR_RETURN(const WindowDim y, place_window(attrs_, 0, in.dim(1), attrs_.window[1]));
+    MR_ASSIGN_OR_RETURN(const WindowDim x, place_window(attrs_, 1, in.dim(2), attrs_.window[2]));
+    const CheckedInt depth = CheckedInt(y.window) * x.window * in.dim(3);
     if (!depth.valid()) return invalid_argument("patches are too large");
-    MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape({in.dim(0), y.out, x.out, depth.value()}));
+    MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape({in.dim(0), y.output, x.output, depth.value()}));
     const Tensor images = ctx.input(0);
     MR_ASSIGN_OR_RETURN(Tensor * out, ctx.allocate_output(0, shape));
     if (shape.num_elements() == 0) return absl::OkStatus();
@@ -382,42 +355,41 @@ class ExtractImagePatches final : public Kernel {
 
  private:
   template <class S>
-  static void extract(const S* images, const TensorShape& in, const Sliding& y, const Sliding& x, S* out) {
-    const int64_t channels = in.dim(3), row = x.in * channels, patch = y.size * x.size * channels;
-    parallel_for(in.dim(0) * y.out, static_cast<double>(x.out * patch), [&](int64_t begin, int64_t end) {
+  static void extract(const S* images, const TensorShape& in, const WindowDim& y, const WindowDim& x, S* out) {
+    const int64_t channels = in.dim(3), row = x.input * channels, patch = y.window * x.window * channels;
+    parallel_for(in.dim(0) * y.output, static_cast<double>(x.output * patch), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        const S* image = images + r / y.out * y.in * row;
-        S* to = out + r * x.out * patch;
-        const int64_t top = r % y.out * y.stride - y.before;
-        for (int64_t i = 0; i < x.out; ++i) {
-          const int64_t left = i * x.stride - x.before;
-          for (int64_t ky = 0; ky < y.size; ++ky) {
-            for (int64_t kx = 0; kx < x.size; ++kx, to += channels) {
-              const int64_t at_y = top + ky * y.rate, at_x = left + kx * x.rate;
-              const bool inside = at_y >= 0 && at_y < y.in && at_x >= 0 && at_x < x.in;
-              if (inside) copy_run(image + at_y * row + at_x * channels, to, channels);
-              else fill_zero(to, channels);
-            }
+        const S* image = images + r / y.output * y.input * row;
+        S* to = out + r * x.output * patch;
+        fill_zero(to, x.output * patch);
+        const int64_t oy = r % y.output;
+        const WindowDim::Taps rows = y.taps(oy);
+        for (int64_t ox = 0; ox < x.output; ++ox, to += patch) {
+          const WindowDim::Taps columns = x.taps(ox);
+          for (int64_t ky = rows.begin; ky < rows.end; ++ky) {
+            const S* from = image + (y.start(oy) + ky * y.dilation) * row;
+            for (int64_t kx = columns.begin; kx < columns.end; ++kx)
+              copy_run(from + (x.start(ox) + kx * x.dilation) * channels, to + (ky * x.window + kx) * channels,
+                       channels);
           }
         }
       }
     });
   }
 
-  Patches patches_;
+  WindowAttrs attrs_;
 };
 
 absl::Status patches_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const PartialTensorShape in, c.with_rank(0, 4));
-  MR_ASSIGN_OR_RETURN(const Patches p, patches_from(c));
+  MR_ASSIGN_OR_RETURN(const WindowAttrs a, patches_from(c));
   int64_t out[2] = {-1, -1};
   for (int i = 0; i < 2; ++i) {
-    const auto d = static_cast<size_t>(i + 1);
     if (in.dim(i + 1) < 0) continue;
-    MR_ASSIGN_OR_RETURN(const Sliding s, sliding(in.dim(i + 1), p.ksizes[d], p.strides[d], p.rates[d], p.same));
-    out[i] = s.out;
+    MR_ASSIGN_OR_RETURN(const WindowDim w, place_window(a, i, in.dim(i + 1), a.window[static_cast<size_t>(i + 1)]));
+    out[i] = w.output;
   }
-  const int64_t depth = multiply_dims(multiply_dims(p.ksizes[1], p.ksizes[2]), in.dim(3));
+  const int64_t depth = multiply_dims(multiply_dims(a.window[1], a.window[2]), in.dim(3));
   return c.set_output(0, make_partial_shape({in.dim(0), out[0], out[1], depth}));
 }
 

@@ -214,6 +214,33 @@ OPTIMIZERS = {
 }
 
 
+SCHEDULES = {  # as src/api/train/optimizer_graphs_test.cc calls them
+    'exponential': lambda s: tf.train.exponential_decay(0.1, s, 10, 0.5),
+    'exponential_staircase': lambda s: tf.train.exponential_decay(0.1, s, 10, 0.5, staircase=True),
+    'natural': lambda s: tf.train.natural_exp_decay(0.1, s, 10, 0.5),
+    'inverse': lambda s: tf.train.inverse_time_decay(0.1, s, 10, 0.5),
+    'polynomial': lambda s: tf.train.polynomial_decay(0.1, s, 20, 0.01, power=2),
+    'polynomial_cycle': lambda s: tf.train.polynomial_decay(0.1, s, 20, 0.01, cycle=True),
+    'piecewise': lambda s: tf.train.piecewise_constant(s, [10, 20], [0.1, 0.05, 0.01]),
+    'cosine': lambda s: tf.train.cosine_decay(0.1, s, 30, alpha=0.1),
+    'cosine_restarts': lambda s: tf.train.cosine_decay_restarts(0.1, s, 10),
+    'cosine_restarts_same': lambda s: tf.train.cosine_decay_restarts(0.1, s, 10, t_mul=1.0, m_mul=0.5),
+    'linear_cosine': lambda s: tf.train.linear_cosine_decay(0.1, s, 30),
+}
+
+
+def make_learning_rates(w):
+    rates = {}
+    for name, schedule in SCHEDULES.items():
+        with tf.Graph().as_default() as graph:
+            step = tf.placeholder(tf.int64, [])
+            rate = schedule(step)
+            with session(graph) as sess:
+                rates[name] = [float(sess.run(rate, {step: i})) for i in range(0, 70, 3)]
+    w.folder.mkdir(parents=True, exist_ok=True)
+    (w.folder / 'learning_rates.json').write_text(json.dumps(rates, indent=1) + '\n')
+
+
 def make_trajectories(w):
     for name, (optimizer, arguments) in OPTIMIZERS.items():
         for sparse in (False, True):
