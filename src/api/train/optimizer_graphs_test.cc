@@ -36,8 +36,8 @@ void optimizers() {
   minimize(tf::train::RMSPropOptimizer(0.1));
   minimize(tf::train::RMSPropOptimizer({.learning_rate = 0.1, .momentum = 0.9, .centered = true, .name = "Centered"}));
   minimize(tf::train::AdagradOptimizer(0.1));
-  minimize(tf::train::AdagradDAOptimizer(
-      {.learning_rate = 0.1, .global_step = step, .l1_regularization_strength = 0.5}));
+  minimize(
+      tf::train::AdagradDAOptimizer({.learning_rate = 0.1, .global_step = step, .l1_regularization_strength = 0.5}));
   minimize(tf::train::FtrlOptimizer({.learning_rate = 0.1, .l1_regularization_strength = 0.5}));
   minimize(tf::train::FtrlOptimizer({.learning_rate = 0.1,
                                      .name = "Shrink",
@@ -95,8 +95,7 @@ void gradients_images() {
   const Output index = tf::placeholder(tf::int32, {2}, {.name = "index"});
   for (const Output& image : {x, u}) {
     for (const char* op : {"ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic"}) {
-      const Output resized =
-          create_output(op, {image, Tensor(std::vector<int32_t>{5, 6})}, {{"align_corners", true}});
+      const Output resized = create_output(op, {image, Tensor(std::vector<int32_t>{5, 6})}, {{"align_corners", true}});
       tf::gradients({resized}, {image});
     }
     const Output crops = create_output("CropAndResize", {image, boxes, index, Tensor(std::vector<int32_t>{3, 3})});
@@ -147,7 +146,10 @@ const Schedule kSchedules[] = {
      [](const Variable& s) {
        return tf::train::polynomial_decay(0.1, s, 20, {.end_learning_rate = 0.01, .cycle = true});
      }},
-    {"piecewise", [](const Variable& s) { return tf::train::piecewise_constant(s, {10, 20}, {0.1, 0.05, 0.01}); }},
+    {"piecewise",
+     [](const Variable& s) {
+       return tf::train::piecewise_constant(s, {10, 20}, {0.1, 0.05, 0.01});
+     }},
     {"cosine", [](const Variable& s) { return tf::train::cosine_decay(0.1, s, 30, {.alpha = 0.1}); }},
     {"cosine_restarts", [](const Variable& s) { return tf::train::cosine_decay_restarts(0.1, s, 10); }},
     {"cosine_restarts_same",
