@@ -29,6 +29,7 @@ const Registry& all_ops() {
     register_constant(*r);
     register_control_flow(*r);
     register_convolution(*r);
+    register_crop_and_resize(*r);
     register_cross_entropy(*r);
     register_cumulative(*r);
     register_dataset_functions(*r);
@@ -40,6 +41,9 @@ const Registry& all_ops() {
     register_functional(*r);
     register_gather(*r);
     register_identity(*r);
+    register_image_boxes(*r);
+    register_image_codec(*r);
+    register_image_color(*r);
     register_iterator(*r);
     register_lrn(*r);
     register_matmul(*r);
@@ -51,6 +55,8 @@ const Registry& all_ops() {
     register_random_rejection(*r);
     register_range(*r);
     register_reduction(*r);
+    register_resize(*r);
+    register_resize_bicubic(*r);
     register_resource_gather(*r);
     register_resource_variable(*r);
     register_reverse(*r);

@@ -200,8 +200,45 @@ OPTIMIZERS = {
     'momentum': (tf.train.MomentumOptimizer, dict(learning_rate=0.1, momentum=0.8)),
     'momentum_nesterov': (tf.train.MomentumOptimizer, dict(learning_rate=0.05, momentum=0.9, use_nesterov=True)),
     'adam': (tf.train.AdamOptimizer, dict(learning_rate=0.02)),
+    'adadelta': (tf.train.AdadeltaOptimizer, dict(learning_rate=0.9, rho=0.8, epsilon=1e-4)),
+    'adagrad': (tf.train.AdagradOptimizer, dict(learning_rate=0.2, initial_accumulator_value=0.3)),
+    'adagrad_da': (lambda **arguments: tf.train.AdagradDAOptimizer(global_step=tf.train.get_or_create_global_step(), **arguments),
+                   dict(learning_rate=0.3, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2)),
     'adam_params': (tf.train.AdamOptimizer, dict(learning_rate=0.05, beta1=0.7, beta2=0.95, epsilon=1e-4)),
+    'ftrl': (tf.train.FtrlOptimizer, dict(learning_rate=0.2, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2, beta=0.1)),
+    'ftrl_shrinkage': (tf.train.FtrlOptimizer, dict(learning_rate=0.1, learning_rate_power=-0.7, l2_shrinkage_regularization_strength=0.05)),
+    'proximal_adagrad': (tf.train.ProximalAdagradOptimizer, dict(learning_rate=0.1, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2)),
+    'proximal_gradient_descent': (tf.train.ProximalGradientDescentOptimizer, dict(learning_rate=0.3, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2)),
+    'rmsprop': (tf.train.RMSPropOptimizer, dict(learning_rate=0.02, decay=0.8, momentum=0.5)),
+    'rmsprop_centered': (tf.train.RMSPropOptimizer, dict(learning_rate=0.02, decay=0.7, momentum=0.3, epsilon=1e-3, centered=True)),
 }
+
+
+SCHEDULES = {  # as src/api/train/optimizer_graphs_test.cc calls them
+    'exponential': lambda s: tf.train.exponential_decay(0.1, s, 10, 0.5),
+    'exponential_staircase': lambda s: tf.train.exponential_decay(0.1, s, 10, 0.5, staircase=True),
+    'natural': lambda s: tf.train.natural_exp_decay(0.1, s, 10, 0.5),
+    'inverse': lambda s: tf.train.inverse_time_decay(0.1, s, 10, 0.5),
+    'polynomial': lambda s: tf.train.polynomial_decay(0.1, s, 20, 0.01, power=2),
+    'polynomial_cycle': lambda s: tf.train.polynomial_decay(0.1, s, 20, 0.01, cycle=True),
+    'piecewise': lambda s: tf.train.piecewise_constant(s, [10, 20], [0.1, 0.05, 0.01]),
+    'cosine': lambda s: tf.train.cosine_decay(0.1, s, 30, alpha=0.1),
+    'cosine_restarts': lambda s: tf.train.cosine_decay_restarts(0.1, s, 10),
+    'cosine_restarts_same': lambda s: tf.train.cosine_decay_restarts(0.1, s, 10, t_mul=1.0, m_mul=0.5),
+    'linear_cosine': lambda s: tf.train.linear_cosine_decay(0.1, s, 30),
+}
+
+
+def make_learning_rates(w):
+    rates = {}
+    for name, schedule in SCHEDULES.items():
+        with tf.Graph().as_default() as graph:
+            step = tf.placeholder(tf.int64, [])
+            rate = schedule(step)
+            with session(graph) as sess:
+                rates[name] = [float(sess.run(rate, {step: i})) for i in range(0, 70, 3)]
+    w.folder.mkdir(parents=True, exist_ok=True)
+    (w.folder / 'learning_rates.json').write_text(json.dumps(rates, indent=1) + '\n')
 
 
 def make_trajectories(w):
