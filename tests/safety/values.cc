@@ -105,6 +105,14 @@ int64_t product(const std::vector<int64_t>& dims) {
   return n;
 }
 
+// No elements, but dimensions that a loop should not walk.
+std::vector<int64_t> vast_nothing(Chance& chance) {
+  std::vector<int64_t> dims = {0, chance.pick({int64_t{1} << 40, int64_t{1} << 31, int64_t{1} << 62, int64_t{3} << 33})};
+  if (chance.percent(50)) std::swap(dims[0], dims[1]);
+  if (chance.percent(30)) dims.push_back(1);
+  return dims;
+}
+
 int64_t random_int_attr(Chance& chance, const AttrDef& def) {
   const int64_t minimum = def.minimum.value_or(0);
   if (chance.percent(70)) return minimum + chance.between(0, 4);
@@ -140,6 +148,7 @@ Sizes::Sizes(Chance& chance) : common(random_dimension(chance)) {
   while (product(base) > kMostElements) base.pop_back();
   if (chance.percent(2)) base = {70000};  // wide enough to be shared among threads
   if (chance.percent(1)) base = {260, 270};
+  if (chance.percent(2)) base = vast_nothing(chance);
   if (!base.empty() && chance.percent(70)) common = chance.percent(50) ? base.back() : base.front();
 }
 
@@ -148,6 +157,7 @@ DataType random_dtype(Chance& chance) { return chance.pick(std::span<const DataT
 int64_t random_dimension(Chance& chance) { return chance.pick<int64_t>({0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 17}); }
 
 std::vector<int64_t> random_dims(Chance& chance) {
+  if (chance.percent(2)) return vast_nothing(chance);
   const int64_t rank = chance.percent(95) ? chance.between(0, 5) : chance.between(6, 9);
   std::vector<int64_t> dims;
   for (int64_t i = 0; i < rank; ++i) dims.push_back(rank > 5 ? chance.between(0, 2) : random_dimension(chance));
