@@ -112,7 +112,7 @@ def calls(w):
         return n > 0
 
     x = values(rng_for('calls'), [2, 3], 'f')
-    types = dict(Tin=[tf.float32, tf.int32], Tout=[tf.float32, tf.int32])
+    types = dict(Tout=[tf.float32, tf.int32])
 
     def case(op, label, inputs, fetches=2, **attrs):
         graph = tf.Graph()
@@ -134,7 +134,7 @@ def calls(w):
                  **types)
     for op in ('While', 'StatelessWhile'):
         for times in (0, 1, 6):
-            case(op, f'{times}', lambda n=times: [[tf.constant(x), tf.constant(n)]], cond=positive, body=doubled, T=[tf.float32, tf.int32])
+            case(op, f'{times}', lambda n=times: [[tf.constant(x), tf.constant(n)]], cond=positive, body=doubled)
     for pred in (False, True):
         graph = tf.Graph()
         with graph.as_default():

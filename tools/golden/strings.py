@@ -59,9 +59,9 @@ def numbers(w):
         for k, bad in enumerate((b'', b'1x', b'99999999999999999999')):
             if dtype.startswith('int') or k < 2:
                 op_case(w, 'StringToNumber', np.array([bad]), label=f'error_{dtype}_{k}', out_type=dtype, error=INVALID_ARGUMENT)
-    op_case(w, 'StringFormat', [values(rng_for('format'), [2, 3], 'i'), np.float32(1.5)], template='a={} b={}', label='two')
+    op_case(w, 'StringFormat', [values(rng_for('format'), [2, 3], 'i'), np.float32(1.5)], template='a={} b={}', placeholder='{}', label='two')
     op_case(w, 'StringFormat', [np.arange(20, dtype='i')], template='%t', placeholder='%t', summarize=2, label='long')
-    op_case(w, 'StringFormat', [np.array([b'x', b'y'])], template='[{}]', label='strings')
+    op_case(w, 'StringFormat', [np.array([b'x', b'y'])], template='[{}]', placeholder='{}', label='strings')
 
 
 def splitting(w):
