@@ -13,16 +13,18 @@ import pathlib
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 os.environ['TF_ENABLE_ONEDNN_OPTS'] = '0'
 
-from golden import (arrays, convolution, data, elementwise, files, images, maths, record, state,  # noqa: E402
-                    training)  # after the environment
+from golden import (arrays, convolution, data, elementwise, files, images, maths, matrices,  # noqa: E402
+                    metrics, programs, record, segments, special, state, strings, training, updates)  # after the environment
 
 FOLDERS = {
-    'ops': [elementwise.make, arrays.make, images.make, maths.make, state.make, convolution.make],
+    'ops': [elementwise.make, arrays.make, images.make, maths.make, state.make, convolution.make, special.make, segments.make,
+            matrices.make, strings.make, updates.make, programs.calls],
+    'programs': [programs.make],
     'random': [maths.make_random],
     'events/summary_ops': [state.make_summaries],
     'gradients': [training.make_gradients],
     'losses': [training.make_losses],
-    'metrics': [training.make_metrics],
+    'metrics': [metrics.make],
     'training': [training.make_trajectories, training.make_learning_rates],
     'data': [data.make],
 }

@@ -158,5 +158,25 @@ TEST(Strings, hashes_are_tensorflows) {
   EXPECT_EQ(sip_hash(1, 2, "hello world") & ((uint64_t{1} << 62) - 1), uint64_t{1015233985318741638});
 }
 
+TEST(Strings, ngrams_of_an_enormous_width_are_refused) {
+  for (const int64_t width : {int64_t{1} << 40, int64_t{1} << 62}) {
+    OpTest t(all_ops(), "StringNGrams");
+    t.attr("separator", " ")
+        .attr("ngram_widths", std::vector<int64_t>{width})
+        .attr("left_pad", "l")
+        .attr("right_pad", "r");
+    t.attr("pad_width", -1).attr("preserve_short_sequences", false);
+    t.input(Tensor(Strings{"a", "b"})).input(Tensor(std::vector<int64_t>{0, 2}));
+    EXPECT_EQ(t.run().code(), absl::StatusCode::kResourceExhausted);
+  }
+}
+
+TEST(Strings, many_segments_without_columns_take_no_memory) {
+  OpTest t(all_ops(), "UnsortedSegmentJoin");
+  t.input(Tensor(string, {2, 0})).input(Tensor(std::vector<int64_t>{0, 1})).input(Tensor(int64_t{1} << 50));
+  EXPECT_TRUE(t.run().ok());
+  EXPECT_EQ(t.output(0).shape(), TensorShape({int64_t{1} << 50, 0}));
+}
+
 }  // namespace
 }  // namespace millrace

@@ -88,9 +88,9 @@ def finish_case(writer, file, label, graph, fetches, op=None, pre_targets=(), ru
     feeds = feeds or {}
     expected, code = None, 0
     with session(graph) as sess:
-        for target in pre_targets:
-            sess.run(target)
         try:
+            for target in pre_targets:
+                sess.run(target)
             if fetches:
                 expected = sess.run(list(fetches), feeds)
             else:
