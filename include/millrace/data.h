@@ -20,6 +20,8 @@
 
 namespace millrace::data {
 
+#pragma GCC visibility push(default)
+
 // The dtypes and shapes of an element's components.
 struct ElementSpec {
   std::vector<DataType> types;
@@ -163,5 +165,7 @@ struct TFRecordOptions {
 };
 // The records of files, one string each; files one after the other.
 Dataset TFRecordDataset(const Input& filenames, const TFRecordOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::data

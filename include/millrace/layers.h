@@ -10,6 +10,8 @@
 
 namespace millrace::layers {
 
+#pragma GCC visibility push(default)
+
 using Activation = std::function<Output(const Output&)>;
 
 struct DenseOptions {
@@ -43,5 +45,7 @@ struct DropoutOptions {
   std::string name = {};
 };
 Output dropout(const Input& inputs, const DropoutOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::layers
