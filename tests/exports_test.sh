@@ -18,8 +18,10 @@ nm -D --defined-only "$library" | awk '{print $3}' | c++filt | sed -E 's/^(vtabl
 # A template's symbol begins with its return type.
 grep -vE '^([^()]* )?millrace::' "$scratch/symbols" >"$scratch/found" && fail "symbols from outside the namespace millrace"
 
-# millrace::train::Saver::save(...) -> train, Saver, save: each is a word of the public headers.
-cat "$source"/include/millrace/*.h "$source"/include/millrace/*/*.h | grep -oE '\w+' | sort -u >"$scratch/words"
+# millrace::train::Saver::save(...) -> train, Saver, save: each is a word of the public headers, their macros expanded.
+find "$source/include/millrace" -name '*.h' | while read -r header; do
+  sed '/^ *#include/d' "$header" | c++ -E -P -x c++ - 2>/dev/null
+done | grep -oE '\w+' | sort -u >"$scratch/words"
 grep -oE 'millrace::[A-Za-z0-9_:~]+' <(sed -E 's/\(.*//; s/<.*//' "$scratch/symbols") | sed 's/^millrace:://; s/::/\n/g' | tr -d '~' | grep -v '^operator$' |
   sort -u | comm -23 - "$scratch/words" >"$scratch/found"
 [ ! -s "$scratch/found" ] || fail "exported, but not named by a public header"
