@@ -20,6 +20,8 @@
 
 namespace millrace::data {
 
+#pragma GCC visibility push(default)
+
 // The dtypes and shapes of an element's components.
 struct ElementSpec {
   std::vector<DataType> types;
@@ -173,5 +175,7 @@ struct FixedLengthRecordOptions {
 // The records of files that are nothing but records of `record_bytes` bytes, one string each.
 Dataset FixedLengthRecordDataset(const Input& filenames, int64_t record_bytes,
                                  const FixedLengthRecordOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::data

@@ -10,6 +10,8 @@
 
 namespace millrace::summary {
 
+#pragma GCC visibility push(default)
+
 struct SummaryOptions {
   std::optional<std::vector<std::string>> collections = {};  // [GraphKeys::SUMMARIES]
   std::string family = {};                                   // a prefix that groups tags on the web page
@@ -37,5 +39,7 @@ struct MergeOptions {
 Output merge(const std::vector<Output>& inputs, const MergeOptions& options = {});
 // All collected summaries as one; absent if there are none.
 Output merge_all(std::string_view key = GraphKeys::SUMMARIES, std::string_view scope = {}, std::string_view name = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::summary

@@ -24,6 +24,8 @@ namespace millrace {
 
 class VariableImpl;
 
+#pragma GCC visibility push(default)
+
 // Makes a variable's first value. Passed around by value; a null one means the default.
 class Initializer {
  public:
@@ -298,5 +300,7 @@ Output report_uninitialized_variables(const ReportUninitializedOptions& options 
 Output assign(const Variable& ref, const Input& value, const AssignOptions& options = {});
 Output assign_add(const Variable& ref, const Input& value, const AssignOptions& options = {});
 Output assign_sub(const Variable& ref, const Input& value, const AssignOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

@@ -15,6 +15,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 class Coordinator {
  public:
   Coordinator();
@@ -42,5 +44,7 @@ class Coordinator {
   struct State;
   std::shared_ptr<State> state_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

@@ -19,6 +19,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 // Absent ones are made by finalize, as TF1 makes them, or taken from the graph's collections (init_op, ready_op,
 // savers, ...).
 struct ScaffoldOptions {
@@ -164,5 +166,7 @@ struct MonitoredTrainingSessionOptions {
   bool save_graph_def = true;
 };
 MonitoredSession MonitoredTrainingSession(const MonitoredTrainingSessionOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

@@ -15,6 +15,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 enum class Gate { NONE = 0, OP = 1, GRAPH = 2 };
 
 struct GradientAndVariable {
@@ -165,5 +167,7 @@ class AdamOptimizer : public Optimizer {
   AdamOptions options_;
   Output learning_rate_, beta1_, beta2_, epsilon_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train
