@@ -13,6 +13,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 // ms = decay ms + (1 - decay) g^2;  mom = momentum mom + learning_rate g / sqrt(ms + epsilon);  w -= mom (Tieleman and
 // Hinton 2012). Centered: mg = decay mg + (1 - decay) g, and ms - mg^2 in place of ms.
 struct RMSPropOptions {
@@ -200,5 +202,7 @@ class ProximalAdagradOptimizer : public Optimizer {
   ProximalAdagradOptions options_;
   Output learning_rate_, l1_, l2_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

@@ -12,6 +12,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 struct DecayOptions {
   bool staircase = false;  // whole periods only
   std::string name = {};
@@ -86,5 +88,7 @@ struct NoisyLinearCosineDecayOptions {
 };
 Output noisy_linear_cosine_decay(const Input& learning_rate, const Input& global_step, const Input& decay_steps,
                                  const NoisyLinearCosineDecayOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

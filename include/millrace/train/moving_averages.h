@@ -17,6 +17,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 // What is averaged: a variable, whose average starts at its initial value, or a tensor, whose average starts at zero.
 struct Averaged {
   Averaged(const Variable& v) : variable(v) {}        // NOLINT
@@ -63,5 +65,7 @@ class ExponentialMovingAverage {
   ExponentialMovingAverageOptions options_;
   std::vector<Average> averages_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train
