@@ -48,6 +48,14 @@ TEST(Strings, split) {
     EXPECT_EQ(t.output(1).to_vector<std::string>(), c.values);
     EXPECT_EQ(t.output(2).to_vector<int64_t>(), c.shape);
   }
+  OpTest spaces(all_ops(), "StringSplitV2");
+  spaces.attr("maxsplit", 1).input(Tensor(Strings{"a b  c", "", "d", " e "})).input(Tensor(""));
+  ASSERT_TRUE(spaces.run().ok());
+  EXPECT_EQ(spaces.output(1).to_vector<std::string>(), (Strings{"a", "b  c", "d", "", "e", ""}));
+  OpTest whole(all_ops(), "StringSplitV2");
+  whole.attr("maxsplit", 0).input(Tensor(Strings{" a ", ""})).input(Tensor(""));
+  ASSERT_TRUE(whole.run().ok());
+  EXPECT_EQ(whole.output(1).to_vector<std::string>(), (Strings{" a ", ""}));
   OpTest most(all_ops(), "StringSplitV2");
   most.attr("maxsplit", 1).input(Tensor(Strings{"a,b,c"})).input(Tensor(","));
   ASSERT_TRUE(most.run().ok());

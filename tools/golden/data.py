@@ -63,7 +63,6 @@ PIPELINES = {
     'unique': 'D.from_tensor_slices([5, 3, 5, 1, 3, 2]).apply(tf.data.experimental.unique())',
     'take_while': 'D.range(10).apply(tf.data.experimental.take_while(lambda x: x * x < 30))',
     'ignore_errors': 'D.range(6).map(lambda x: tf.gather([4, 5, 6], x)).apply(tf.data.experimental.ignore_errors())',
-    'dense_to_sparse': 'D.range(1, 6).map(lambda x: tf.fill([x], x)).apply(tf.data.experimental.dense_to_ragged_batch(2)).map(lambda x: x.to_tensor())',
     'choose': 'tf.data.experimental.choose_from_datasets([D.range(3), D.range(10, 15)], D.from_tensor_slices(np.array([0, 1, 1, 0, 1, 0, 0], "q")))',
     'sample': 'tf.data.experimental.sample_from_datasets([D.range(5), D.range(50, 58)], [0.3, 0.7], seed=4)',
     'random': 'tf.data.experimental.RandomDataset(seed=12).take(8)',
