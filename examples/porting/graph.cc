@@ -25,7 +25,7 @@ void scopes() {
   {
     tf::control_dependencies after({a.op()});
     tf::device cpu("/cpu:0");
-    tf::Output b = tf::identity(a, {.name = "b"});
+    tf::identity(a, {.name = "b"});
   }
   // [/scopes]
   expect(a.name() == "tower/a:0");
