@@ -70,26 +70,27 @@ template <class T> class HistogramSummary final : public Kernel {
 };
 
 // One image of floating numbers as bytes: 0 to the largest become 0 to 255, or, where some are negative, -m to m become
-// 1 to 255. A pixel with a number that is not finite gets `bad_color`. Each step is rounded to T, as TensorFlow's is.
+// 1 to 255. A pixel with a number that is not finite gets `bad_color`. The range is a float, and each
+// further step rounded to T, as TensorFlow's is.
 template <class T> void to_bytes(std::span<const T> image, std::span<const uint8_t> bad_color, std::span<uint8_t> out) {
   using F = std::conditional_t<std::is_same_v<T, double>, double, float>;
   const auto rounded = [](F value) { return static_cast<F>(static_cast<T>(value)); };
-  constexpr F kAlmostZero = 1e-6f;
+  constexpr float kAlmostZero = 1e-6f;
   const size_t channels = bad_color.size();
   const auto is_finite = [&](size_t pixel) {
     return std::ranges::all_of(image.subspan(pixel, channels), [](T v) { return std::isfinite(static_cast<F>(v)); });
   };
-  F least = std::numeric_limits<F>::infinity(), most = -least;
+  float least = std::numeric_limits<float>::infinity(), most = -least;
   for (size_t i = 0; i < image.size(); i += channels) {
     if (!is_finite(i)) continue;
     for (const T v : image.subspan(i, channels)) {
-      least = std::min(least, static_cast<F>(v));
-      most = std::max(most, static_cast<F>(v));
+      least = std::min(least, static_cast<float>(v));
+      most = std::max(most, static_cast<float>(v));
     }
   }
   const bool is_signed = least < 0;
-  const F range = is_signed ? std::max(std::abs(least), std::abs(most)) : most;
-  const F scale = range < kAlmostZero ? F{0} : rounded((is_signed ? F{127} : F{255}) / range);
+  const float range = is_signed ? std::max(std::abs(least), std::abs(most)) : most;
+  const F scale = range < kAlmostZero ? F{0} : rounded((is_signed ? 127.0f : 255.0f) / range);
   const F offset = is_signed ? F{128} : F{0};
   for (size_t i = 0; i < image.size(); i += channels) {
     const bool finite = is_finite(i);
