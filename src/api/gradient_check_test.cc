@@ -339,7 +339,42 @@ std::vector<Case> second_order() {
   return cases;
 }
 
-std::vector<Case> convolutions() {
+// All of these are linear in the images, so that large steps do no harm.
+std::vector<Case> resized_images() {
+  std::vector<Case> cases;
+  for (const char* type : {"ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor"}) {
+    for (const char* mapping : {"", "align_corners", "half_pixel_centers"}) {
+      for (const std::vector<int32_t>& size : {std::vector<int32_t>{3, 7}, std::vector<int32_t>{6, 2}}) {
+        AttrMap attrs;
+        if (*mapping) attrs.emplace(mapping, true);
+        cases.push_back({str_cat(type, *mapping ? "_" : "", mapping, "_", size[0], "x", size[1]),
+                         {TensorShape({2, 4, 5, 2})},
+                         [=](const Outputs& x) {
+                           return op(type, {x[0], ints(size)}, attrs);
+                         },
+                         -2,
+                         2,
+                         true});
+      }
+    }
+  }
+  for (const char* method : {"bilinear", "nearest"}) {
+    cases.push_back(
+        {str_cat("CropAndResize_", method),
+         {TensorShape({2, 4, 5, 2})},
+         [=](const Outputs& x) {
+           const Output boxes =
+               constant(Tensor(TensorShape({2, 4}), std::vector<float>{0.1f, 0.2f, 0.9f, 0.7f, 1.1f, 0, 0.3f, 1.2f}));
+           return op("CropAndResize", {x[0], boxes, ints({1, 0}), ints({3, 4})}, {{"method", std::string(method)}});
+         },
+         -2,
+         2,
+         true});
+  }
+  return cases;
+}
+
+std::vector<Case> images() {
   using Ints = std::vector<int64_t>;
   std::vector<Case> cases;
   struct Window {
@@ -403,45 +438,10 @@ std::vector<Case> convolutions() {
   return cases;
 }
 
-// All of these are linear in the images, so that large steps do no harm.
-std::vector<Case> images() {
-  std::vector<Case> cases;
-  for (const char* type : {"ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor"}) {
-    for (const char* mapping : {"", "align_corners", "half_pixel_centers"}) {
-      for (const std::vector<int32_t>& size : {std::vector<int32_t>{3, 7}, std::vector<int32_t>{6, 2}}) {
-        AttrMap attrs;
-        if (*mapping) attrs.emplace(mapping, true);
-        cases.push_back({str_cat(type, *mapping ? "_" : "", mapping, "_", size[0], "x", size[1]),
-                         {TensorShape({2, 4, 5, 2})},
-                         [=](const Outputs& x) {
-                           return op(type, {x[0], ints(size)}, attrs);
-                         },
-                         -2,
-                         2,
-                         true});
-      }
-    }
-  }
-  for (const char* method : {"bilinear", "nearest"}) {
-    cases.push_back(
-        {str_cat("CropAndResize_", method),
-         {TensorShape({2, 4, 5, 2})},
-         [=](const Outputs& x) {
-           const Output boxes =
-               constant(Tensor(TensorShape({2, 4}), std::vector<float>{0.1f, 0.2f, 0.9f, 0.7f, 1.1f, 0, 0.3f, 1.2f}));
-           return op("CropAndResize", {x[0], boxes, ints({1, 0}), ints({3, 4})}, {{"method", std::string(method)}});
-         },
-         -2,
-         2,
-         true});
-  }
-  return cases;
-}
-
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const auto& part : {elementwise(), reductions(), shapes_and_selection(), products_and_losses(), convolutions(),
-                           images(), second_order()})
+  for (const auto& part : {elementwise(), reductions(), shapes_and_selection(), products_and_losses(), second_order(),
+                           images(), resized_images()})
     cases.insert(cases.end(), part.begin(), part.end());
   return cases;
 }

@@ -64,6 +64,9 @@ template <class T> class DrawBoundingBoxes final : public Kernel {
 
   static absl::StatusOr<std::vector<Color>> colors_of(KernelContext& ctx, int64_t depth) {
     std::vector<Color> colors = default_colors();
+    if (depth == 1) {
+      for (Color& color : colors) color[0] = 1;  // white
+    }
     if (ctx.num_inputs() > 2 && ctx.shape(2).num_elements() > 0) {
       const TensorShape& shape = ctx.shape(2);
       if (shape.rank() != 2) return invalid_argument("colors must be a 2-D matrix, got ", shape);
@@ -75,9 +78,6 @@ template <class T> class DrawBoundingBoxes final : public Kernel {
       for (size_t i = 0; i < colors.size(); ++i)
         std::copy_n(values.data() + static_cast<int64_t>(i) * shape.dim(1), std::min<int64_t>(shape.dim(1), 4),
                     colors[i].begin());
-    }
-    if (depth == 1) {
-      for (Color& color : colors) color[0] = 1;
     }
     return colors;
   }
@@ -139,7 +139,8 @@ struct Chosen {
   std::vector<float> scores;
 };
 
-// Bodla et al. 2017: the best box is chosen; others lose score by their overlap with chosen ones, or are dropped.
+// The best box is chosen; others are dropped where they overlap a chosen one, or, with a sigma, lose score (Bodla et
+// al. 2017).
 template <class Overlap> Chosen suppress(std::span<const float> scores, const Suppression& s, Overlap&& overlap) {
   std::priority_queue<Candidate, std::vector<Candidate>, WorseCandidate> queue;
   for (size_t i = 0; i < scores.size(); ++i) {
@@ -154,8 +155,7 @@ template <class Overlap> Chosen suppress(std::span<const float> scores, const Su
     bool dropped = false;
     for (size_t j = chosen.boxes.size(); j-- > next.compared;) {  // those of similar score overlap most
       const float similarity = overlap(next.box, chosen.boxes[j]);
-      if (similarity > s.overlap_threshold) next.score = 0;
-      else if (soft) next.score *= std::exp(-0.5f / s.sigma * similarity * similarity);
+      if (soft) next.score *= std::exp(-0.5f / s.sigma * similarity * similarity);
       dropped = !soft && similarity > s.overlap_threshold;
       if (dropped || next.score <= s.score_threshold) break;
     }

@@ -133,7 +133,7 @@ absl::Status read_options(KernelInit& init, JpegDecodeOptions* o) {
     return invalid_argument("dct_method must be one of {'', 'INTEGER_FAST', 'INTEGER_ACCURATE'}, got '", dct, "'");
   o->channels = static_cast<int>(channels);
   o->ratio = static_cast<int>(ratio);
-  o->fast_dct = dct == "INTEGER_FAST";
+  o->fast_dct = dct != "INTEGER_ACCURATE";
   MR_ASSIGN_OR_RETURN(o->fancy_upscaling, init.attr<bool>("fancy_upscaling"));
   MR_ASSIGN_OR_RETURN(o->try_recover_truncated, init.attr<bool>("try_recover_truncated"));
   MR_ASSIGN_OR_RETURN(o->acceptable_fraction, init.attr<float>("acceptable_fraction"));

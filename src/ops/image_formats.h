@@ -33,7 +33,7 @@ struct JpegDecodeOptions {
   bool fancy_upscaling = true;
   bool try_recover_truncated = false;
   float acceptable_fraction = 1;  // of rows that a truncated file must give
-  bool fast_dct = false;
+  bool fast_dct = true;           // TensorFlow's default; up to 5 off
 };
 absl::Status decode_jpeg(std::string_view file, const JpegDecodeOptions& options, const MakeImage& make_image);
 absl::StatusOr<ImageSize> jpeg_size(std::string_view file);

@@ -99,7 +99,7 @@ class PngReader {
     } else if (has_alpha || transparent) {
       png_set_strip_alpha(png_);
     }
-    if (want_gray && !is_gray) png_set_rgb_to_gray(png_, PNG_ERROR_ACTION_NONE, 0.299, 0.114);  // as TensorFlow weighs
+    if (want_gray && !is_gray) png_set_rgb_to_gray(png_, PNG_ERROR_ACTION_NONE, 0.299, 0.587);
     if (!want_gray && is_gray) png_set_gray_to_rgb(png_);
     if (depth > 8 && bits == 16 && std::endian::native == std::endian::little) png_set_swap(png_);
     png_set_interlace_handling(png_);

@@ -159,8 +159,8 @@ template <class T> class ResizeBicubicGrad final : public Kernel {
                           T* row) {
     for (const Taps& x : columns) {
       for (int64_t c = 0; c < channels; ++c) {
-        const float g = *grad++ * y_weight;
-        for (size_t i = 0; i < 4; ++i) row[x.index[i] * channels + c] += static_cast<T>(g * x.weight[i]);
+        const T g = static_cast<T>(*grad++) * static_cast<T>(y_weight);
+        for (size_t i = 0; i < 4; ++i) row[x.index[i] * channels + c] += g * static_cast<T>(x.weight[i]);
       }
     }
   }
@@ -190,8 +190,8 @@ Cover cover_at(int64_t out, float scale, int64_t in_size) {
   const float from = static_cast<float>(out) * scale, to = static_cast<float>(out + 1) * scale;
   Cover cover;
   cover.begin = static_cast<int64_t>(std::floor(from));
-  // Float rounding may carry the end past the image; the loop over inputs is bounded by it all the same.
-  const int64_t end = std::min(static_cast<int64_t>(std::ceil(to)), in_size + 1);
+  // With aligned corners the last position covers as much beyond the image as inside: its last pixel, repeated.
+  const int64_t end = std::min(static_cast<int64_t>(std::ceil(to)), 2 * in_size + 1);
   for (int64_t i = cover.begin; i < end; ++i) {
     const auto left = static_cast<float>(i), right = static_cast<float>(i + 1);
     if (left < from) cover.weight.push_back(right > to ? scale : right - from);

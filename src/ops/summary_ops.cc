@@ -70,32 +70,33 @@ template <class T> class HistogramSummary final : public Kernel {
 };
 
 // One image of floating numbers as bytes: 0 to the largest become 0 to 255, or, where some are negative, -m to m become
-// 1 to 255. A pixel with a number that is not finite gets `bad_color`.
+// 1 to 255. A pixel with a number that is not finite gets `bad_color`. The range is a float, and each
+// further step rounded to T, as TensorFlow's is.
 template <class T> void to_bytes(std::span<const T> image, std::span<const uint8_t> bad_color, std::span<uint8_t> out) {
-  constexpr double kAlmostZero = 1e-6;
+  using F = std::conditional_t<std::is_same_v<T, double>, double, float>;
+  const auto rounded = [](F value) { return static_cast<F>(static_cast<T>(value)); };
+  constexpr float kAlmostZero = 1e-6f;
   const size_t channels = bad_color.size();
   const auto is_finite = [&](size_t pixel) {
-    return std::ranges::all_of(image.subspan(pixel, channels), [](T v) { return std::isfinite(as_double(v)); });
+    return std::ranges::all_of(image.subspan(pixel, channels), [](T v) { return std::isfinite(static_cast<F>(v)); });
   };
-  double least = std::numeric_limits<double>::infinity(), most = -least;
+  float least = std::numeric_limits<float>::infinity(), most = -least;
   for (size_t i = 0; i < image.size(); i += channels) {
     if (!is_finite(i)) continue;
-    for (size_t c = 0; c < channels; ++c) {
-      least = std::min(least, as_double(image[i + c]));
-      most = std::max(most, as_double(image[i + c]));
+    for (const T v : image.subspan(i, channels)) {
+      least = std::min(least, static_cast<float>(v));
+      most = std::max(most, static_cast<float>(v));
     }
   }
   const bool is_signed = least < 0;
-  const double range = is_signed ? std::max(std::abs(least), std::abs(most)) : most;
-  const float scale = range < kAlmostZero ? 0.0f : static_cast<float>((is_signed ? 127.0 : 255.0) / range);
-  const float offset = is_signed ? 128.0f : 0.0f;
+  const float range = is_signed ? std::max(std::abs(least), std::abs(most)) : most;
+  const F scale = range < kAlmostZero ? F{0} : rounded((is_signed ? 127.0f : 255.0f) / range);
+  const F offset = is_signed ? F{128} : F{0};
   for (size_t i = 0; i < image.size(); i += channels) {
     const bool finite = is_finite(i);
     for (size_t c = 0; c < channels; ++c) {
-      if (!finite) out[i + c] = bad_color[c];
-      else
-        out[i + c] = static_cast<uint8_t>(
-            std::clamp(static_cast<float>(as_double(image[i + c])) * scale + offset, 0.0f, 255.0f));
+      const F value = finite ? rounded(rounded(static_cast<F>(image[i + c]) * scale) + offset) : F{0};
+      out[i + c] = finite ? static_cast<uint8_t>(std::clamp<F>(value, 0, 255)) : bad_color[c];
     }
   }
 }

@@ -207,7 +207,7 @@ TEST(AdaptiveOptimizers, bad_hyperparameters_are_errors) {
   EXPECT_THROW(tf::train::RMSPropOptimizer(tf::train::RMSPropOptions{}), errors::InvalidArgumentError);
   EXPECT_THROW(tf::train::AdagradOptimizer({.learning_rate = 0.1, .initial_accumulator_value = 0}),
                errors::InvalidArgumentError);
-  EXPECT_THROW(tf::train::AdagradDAOptimizer({.learning_rate = 0.1}), errors::InvalidArgumentError);
+  EXPECT_THROW(tf::train::AdagradDAOptimizer(tf::train::AdagradDAOptions{.learning_rate = 0.1}), errors::InvalidArgumentError);
   EXPECT_THROW(tf::train::FtrlOptimizer({.learning_rate = 0.1, .learning_rate_power = 1}),
                errors::InvalidArgumentError);
   EXPECT_THROW(tf::train::FtrlOptimizer({.learning_rate = 0.1, .l1_regularization_strength = -1}),
@@ -220,7 +220,7 @@ TEST(MovingAverages, follow_their_variable) {
   const tf::Graph graph;
   const auto as_default = graph.as_default();
   const Variable v(2.0f, {.name = "v"});
-  const Variable other(0.0f, {.name = "other", .trainable = false});
+  const Variable other(0.0f, {.trainable = false, .name = "other"});
   tf::train::ExponentialMovingAverage ema(0.75);
   const Operation update = ema.apply();
   const Output assign = v.assign(6.0f);
