@@ -3,6 +3,10 @@
 #include "ops/families.h"
 
 namespace millrace {
+void register_queue(Registry& registry);  // TEMPORARY
+}
+
+namespace millrace {
 
 const Registry& all_ops() {
   static const Registry* const registry = [] {
@@ -38,6 +42,7 @@ const Registry& all_ops() {
     register_pad(*r);
     register_parsing(*r);
     register_partition(*r);
+    register_queue(*r);
     register_random(*r);
     register_random_rejection(*r);
     register_range(*r);
