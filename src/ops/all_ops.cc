@@ -4,11 +4,6 @@
 
 namespace millrace {
 
-void register_convolution(Registry& registry);
-void register_pooling(Registry& registry);
-void register_batch_norm(Registry& registry);
-void register_lrn(Registry& registry);
-
 const Registry& all_ops() {
   static const Registry* const registry = [] {
     auto* r = new Registry;  // lives as long as the process: graphs and sessions point into it
@@ -51,6 +46,7 @@ const Registry& all_ops() {
     register_parsing(*r);
     register_partition(*r);
     register_pooling(*r);
+    register_queue(*r);
     register_random(*r);
     register_random_rejection(*r);
     register_range(*r);

@@ -136,7 +136,8 @@ class StringSplitV2 final : public SplitKernel {
     pieces->push_back(s);
   }
   static void split_at_space(std::string_view s, int64_t left, std::vector<std::string_view>* pieces) {
-    // Unlike Python: no split at all leaves the space, and what follows the last split allowed is a piece even if empty.
+    // Unlike Python: no split at all leaves the space, and what follows the last split allowed is a piece even if
+    // empty.
     size_t i = 0;
     if (left == 0) return pieces->push_back(s);
     while (true) {

@@ -207,7 +207,8 @@ TEST(AdaptiveOptimizers, bad_hyperparameters_are_errors) {
   EXPECT_THROW(tf::train::RMSPropOptimizer(tf::train::RMSPropOptions{}), errors::InvalidArgumentError);
   EXPECT_THROW(tf::train::AdagradOptimizer({.learning_rate = 0.1, .initial_accumulator_value = 0}),
                errors::InvalidArgumentError);
-  EXPECT_THROW(tf::train::AdagradDAOptimizer(tf::train::AdagradDAOptions{.learning_rate = 0.1}), errors::InvalidArgumentError);
+  EXPECT_THROW(tf::train::AdagradDAOptimizer(tf::train::AdagradDAOptions{.learning_rate = 0.1}),
+               errors::InvalidArgumentError);
   EXPECT_THROW(tf::train::FtrlOptimizer({.learning_rate = 0.1, .learning_rate_power = 1}),
                errors::InvalidArgumentError);
   EXPECT_THROW(tf::train::FtrlOptimizer({.learning_rate = 0.1, .l1_regularization_strength = -1}),
