@@ -6,6 +6,8 @@
 #include <unordered_map>
 
 #include "absl/container/flat_hash_map.h"
+#include "kernels/parallel.h"
+#include "kernels/team.h"
 #include "oneapi/dnnl/dnnl.hpp"
 
 namespace millrace {
@@ -21,6 +23,14 @@ const dnnl::engine& engine() {
 dnnl::stream& stream() {
   thread_local dnnl::stream s(engine());
   return s;
+}
+
+// A primitive is to run with as many threads as it was made for, and may split sums by them.
+void execute(const dnnl::primitive& primitive, const std::unordered_map<int, dnnl::memory>& arguments) {
+  run_in_team([&] {
+    primitive.execute(stream(), arguments);
+    stream().wait();
+  });
 }
 
 struct MatMul {
@@ -74,18 +84,19 @@ std::shared_ptr<const MatMul> make_matmul(const MatMulShape& s) {
 class Cache {
  public:
   std::shared_ptr<const MatMul> get(const MatMulShape& shape) {
+    const Key key{shape, intra_op_threads()};
     {
       std::lock_guard lock(mutex_);
-      if (auto it = found_.find(shape); it != found_.end()) {
+      if (auto it = found_.find(key); it != found_.end()) {
         order_.splice(order_.begin(), order_, it->second);
         return it->second->second;
       }
     }
     std::shared_ptr<const MatMul> made = make_matmul(shape);  // outside the lock: it takes long
     std::lock_guard lock(mutex_);
-    if (auto it = found_.find(shape); it != found_.end()) return it->second->second;
-    order_.emplace_front(shape, made);
-    found_.emplace(shape, order_.begin());
+    if (auto it = found_.find(key); it != found_.end()) return it->second->second;
+    order_.emplace_front(key, made);
+    found_.emplace(key, order_.begin());
     if (static_cast<int64_t>(order_.size()) > kOnednnCacheLimit) {
       found_.erase(order_.back().first);
       order_.pop_back();
@@ -98,16 +109,20 @@ class Cache {
   }
 
  private:
-  using Entry = std::pair<MatMulShape, std::shared_ptr<const MatMul>>;
+  using Key = std::pair<MatMulShape, int>;  // and threads
+  using Entry = std::pair<Key, std::shared_ptr<const MatMul>>;
   std::mutex mutex_;
   std::list<Entry> order_;  // most recently used first
-  absl::flat_hash_map<MatMulShape, std::list<Entry>::iterator> found_;
+  absl::flat_hash_map<Key, std::list<Entry>::iterator> found_;
 };
 
 Cache& cache() {
   static auto* const c = new Cache;
   return *c;
 }
+
+// Products of so few multiplications are done before a team has woken up.
+constexpr int64_t kSerialProduct = 1 << 17;
 
 absl::Status failure(std::string_view what, const dnnl::error& e) {
   if (e.status == dnnl_out_of_memory) return resource_exhausted("oneDNN ran out of memory in ", what);
@@ -122,12 +137,11 @@ absl::Status onednn_matmul(const MatMulShape& shape, const float* a, const float
   const dnnl::memory src(m->a, e, const_cast<float*>(a)), weights(m->b, e, const_cast<float*>(b)), dst(m->c, e, c);
   if (shape.has_bias) {
     const dnnl::memory add(m->bias, e, const_cast<float*>(bias));
-    m->primitive.execute(stream(),
-                         {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}, {DNNL_ARG_BIAS, add}});
+    execute(m->primitive,
+            {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}, {DNNL_ARG_BIAS, add}});
   } else {
-    m->primitive.execute(stream(), {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}});
+    execute(m->primitive, {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}});
   }
-  stream().wait();
   return absl::OkStatus();
 } catch (const dnnl::error& e) {
   return failure("matmul", e);
@@ -137,8 +151,17 @@ absl::Status onednn_matmul(const MatMulShape& shape, const float* a, const float
 
 absl::Status onednn_sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
                           const float* b, bool accumulate, float* c) {
-  const dnnl_status_t s = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
-                                     transpose_a ? m : k, b, transpose_b ? k : n, accumulate ? 1.0f : 0.0f, c, n);
+  dnnl_status_t s = dnnl_success;
+  const auto multiply = [&] {
+    s = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a, transpose_a ? m : k, b,
+                   transpose_b ? k : n, accumulate ? 1.0f : 0.0f, c, n);
+  };
+  if (m * n * k <= kSerialProduct) {
+    const SerialGuard serial;
+    multiply();
+  } else {
+    run_in_team(multiply);
+  }
   if (s == dnnl_success) return absl::OkStatus();
   if (s == dnnl_out_of_memory) return resource_exhausted("oneDNN ran out of memory in sgemm");
   return internal_error("oneDNN sgemm failed with status ", static_cast<int>(s));
