@@ -10,6 +10,8 @@
 
 namespace millrace::layers {
 
+#pragma GCC visibility push(default)
+
 using Activation = std::function<Output(const Output&)>;
 
 struct DenseOptions {
@@ -157,5 +159,7 @@ struct BatchNormalizationOptions {
 //   const tf::control_dependencies updates(tf::get_collection<tf::Operation>(tf::GraphKeys::UPDATE_OPS));
 //   tf::Operation train = optimizer.minimize(loss);
 Output batch_normalization(const Input& inputs, const BatchNormalizationOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::layers

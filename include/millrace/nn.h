@@ -12,6 +12,8 @@
 
 namespace millrace::nn {
 
+#pragma GCC visibility push(default)
+
 inline constexpr UnaryOp relu{"Relu"}, relu6{"Relu6"}, elu{"Elu"}, selu{"Selu"}, softplus{"Softplus"},
     softsign{"Softsign"}, tanh{"Tanh"}, sigmoid{"Sigmoid"}, l2_loss{"L2Loss"};
 
@@ -212,5 +214,7 @@ TopK top_k(const Input& input, const Input& k = 1, const TopKOptions& options = 
 Output in_top_k(const Input& predictions, const Input& targets, const Input& k, const NameOptions& options = {});
 // Rows of one table.
 Output embedding_lookup(const Input& params, const Input& ids, const NameOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::nn

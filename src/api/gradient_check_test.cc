@@ -4,6 +4,7 @@
 
 #include "api/op_builder.h"
 #include "autodiff/checker.h"
+#include "base/strings.h"
 #include "gtest/gtest.h"
 #include "millrace/gradients.h"
 #include "millrace/session.h"
@@ -19,6 +20,7 @@ struct Case {
   std::function<Output(const Outputs& x)> build;
   double low = -2;
   double high = 2;
+  bool in_float = false;  // computes in float whatever comes in: larger steps, less accuracy
 };
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
@@ -272,7 +274,10 @@ std::vector<Case> shapes_and_selection() {
        {m},
        [](const Outputs& x) {
          return op("Cast", {op("Cast", {x[0]}, {{"DstT", float32}})}, {{"DstT", float64}});
-       }},
+       },
+       -2,
+       2,
+       true},
       {"CheckNumerics",
        {m},
        [](const Outputs& x) {
@@ -331,6 +336,41 @@ std::vector<Case> second_order() {
                      const Output y = op("Tanh", {op("MatMul", {x[0], x[1]})});
                      return gradients({y}, {x[0]})[0].dense();
                    }});
+  return cases;
+}
+
+// All of these are linear in the images, so that large steps do no harm.
+std::vector<Case> resized_images() {
+  std::vector<Case> cases;
+  for (const char* type : {"ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor"}) {
+    for (const char* mapping : {"", "align_corners", "half_pixel_centers"}) {
+      for (const std::vector<int32_t>& size : {std::vector<int32_t>{3, 7}, std::vector<int32_t>{6, 2}}) {
+        AttrMap attrs;
+        if (*mapping) attrs.emplace(mapping, true);
+        cases.push_back({str_cat(type, *mapping ? "_" : "", mapping, "_", size[0], "x", size[1]),
+                         {TensorShape({2, 4, 5, 2})},
+                         [=](const Outputs& x) {
+                           return op(type, {x[0], ints(size)}, attrs);
+                         },
+                         -2,
+                         2,
+                         true});
+      }
+    }
+  }
+  for (const char* method : {"bilinear", "nearest"}) {
+    cases.push_back(
+        {str_cat("CropAndResize_", method),
+         {TensorShape({2, 4, 5, 2})},
+         [=](const Outputs& x) {
+           const Output boxes =
+               constant(Tensor(TensorShape({2, 4}), std::vector<float>{0.1f, 0.2f, 0.9f, 0.7f, 1.1f, 0, 0.3f, 1.2f}));
+           return op("CropAndResize", {x[0], boxes, ints({1, 0}), ints({3, 4})}, {{"method", std::string(method)}});
+         },
+         -2,
+         2,
+         true});
+  }
   return cases;
 }
 
@@ -400,8 +440,8 @@ std::vector<Case> images() {
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const auto& part :
-       {elementwise(), reductions(), shapes_and_selection(), products_and_losses(), second_order(), images()})
+  for (const auto& part : {elementwise(), reductions(), shapes_and_selection(), products_and_losses(), second_order(),
+                           images(), resized_images()})
     cases.insert(cases.end(), part.begin(), part.end());
   return cases;
 }
@@ -439,9 +479,9 @@ TEST_P(GradientCheck, agrees_with_differences) {
     }
   };
   const absl::StatusOr<GradientError> error =
-      check_gradients(graph.impl(), xs, values, y, evaluate, {.delta = c.name == "Cast" ? 1e-2 : 0});
+      check_gradients(graph.impl(), xs, values, y, evaluate, {.delta = c.in_float ? 1e-2 : 0});
   ASSERT_TRUE(error.ok()) << error.status();
-  EXPECT_LT(error->relative, c.name == "Cast" ? 1e-2 : 1e-6) << error->description;
+  EXPECT_LT(error->relative, c.in_float ? 1e-2 : 1e-6) << error->description;
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, GradientCheck, testing::ValuesIn(all_cases()),

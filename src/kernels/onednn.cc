@@ -3,6 +3,8 @@
 #include <memory>
 
 #include "kernels/onednn_primitives.h"
+#include "kernels/parallel.h"
+#include "kernels/team.h"
 
 namespace millrace {
 namespace onednn {
@@ -44,6 +46,14 @@ using onednn::engine;
 using onednn::failure;
 using onednn::stream;
 
+// A primitive is to run with as many threads as it was made for, and may split sums by them.
+void execute(const dnnl::primitive& primitive, const std::unordered_map<int, dnnl::memory>& arguments) {
+  run_in_team([&] {
+    primitive.execute(stream(), arguments);
+    stream().wait();
+  });
+}
+
 struct MatMul {
   dnnl::matmul primitive;
   dnnl::memory::desc a, b, c, bias;
@@ -84,6 +94,9 @@ Cache& cache() {
   return *c;
 }
 
+// Products of so few multiplications are done before a team has woken up.
+constexpr int64_t kSerialProduct = 1 << 17;
+
 }  // namespace
 
 absl::Status onednn_matmul(const MatMulShape& shape, const float* a, const float* b, const float* bias, float* c) try {
@@ -92,12 +105,11 @@ absl::Status onednn_matmul(const MatMulShape& shape, const float* a, const float
   const dnnl::memory src(m->a, e, const_cast<float*>(a)), weights(m->b, e, const_cast<float*>(b)), dst(m->c, e, c);
   if (shape.has_bias) {
     const dnnl::memory add(m->bias, e, const_cast<float*>(bias));
-    m->primitive.execute(stream(),
-                         {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}, {DNNL_ARG_BIAS, add}});
+    execute(m->primitive,
+            {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}, {DNNL_ARG_BIAS, add}});
   } else {
-    m->primitive.execute(stream(), {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}});
+    execute(m->primitive, {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}});
   }
-  stream().wait();
   return absl::OkStatus();
 } catch (const dnnl::error& e) {
   return failure("matmul", e);
@@ -107,8 +119,17 @@ absl::Status onednn_matmul(const MatMulShape& shape, const float* a, const float
 
 absl::Status onednn_sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
                           const float* b, bool accumulate, float* c) {
-  const dnnl_status_t s = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
-                                     transpose_a ? m : k, b, transpose_b ? k : n, accumulate ? 1.0f : 0.0f, c, n);
+  dnnl_status_t s = dnnl_success;
+  const auto multiply = [&] {
+    s = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a, transpose_a ? m : k, b,
+                   transpose_b ? k : n, accumulate ? 1.0f : 0.0f, c, n);
+  };
+  if (m * n * k <= kSerialProduct) {
+    const SerialGuard serial;
+    multiply();
+  } else {
+    run_in_team(multiply);
+  }
   if (s == dnnl_success) return absl::OkStatus();
   if (s == dnnl_out_of_memory) return resource_exhausted("oneDNN ran out of memory in sgemm");
   return internal_error("oneDNN sgemm failed with status ", static_cast<int>(s));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/onednn_primitives.h"
+#include "kernels/team.h"
 
 namespace millrace {
 namespace {
@@ -226,8 +227,10 @@ class Filter {
 template <class Run> absl::StatusOr<bool> guarded(std::string_view what, const Key& key, Run&& run) try {
   const std::shared_ptr<const Convolution> c = cache().get(key, make_convolution);
   if (c->declined) return false;
-  run(*c);
-  stream().wait();
+  run_in_team([&] {
+    run(*c);
+    stream().wait();
+  });
   return true;
 } catch (const dnnl::error& e) {
   return onednn::failure(what, e);

@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "kernels/onednn.h"
+#include "kernels/parallel.h"
 #include "oneapi/dnnl/dnnl.hpp"
 
 namespace millrace::onednn {
@@ -17,11 +18,13 @@ dnnl::stream& stream();  // one per calling thread: streams are cheap but not to
 absl::Status failure(std::string_view what, const dnnl::error& error);
 void append_activation(Activation activation, float alpha, dnnl::post_ops* ops);
 
-// Primitives by what they are made for; the least recently used one leaves when the cache is full.
-template <class Key, class Made> class Cache {
+// Primitives by what they are made for and by the number of threads, which oneDNN builds into them; the least recently
+// used one leaves when the cache is full.
+template <class What, class Made> class Cache {
  public:
-  // make(key) gives a shared_ptr<const Made>.
-  template <class Make> std::shared_ptr<const Made> get(const Key& key, Make&& make) {
+  // make(what) gives a shared_ptr<const Made>.
+  template <class Make> std::shared_ptr<const Made> get(const What& what, Make&& make) {
+    const Key key{what, intra_op_threads()};
     {
       std::lock_guard lock(mutex_);
       if (auto it = found_.find(key); it != found_.end()) {
@@ -29,7 +32,7 @@ template <class Key, class Made> class Cache {
         return it->second->second;
       }
     }
-    std::shared_ptr<const Made> made = make(key);  // outside the lock: it takes long
+    std::shared_ptr<const Made> made = make(what);  // outside the lock: it takes long
     std::lock_guard lock(mutex_);
     if (auto it = found_.find(key); it != found_.end()) return it->second->second;
     order_.emplace_front(key, made);
@@ -46,6 +49,7 @@ template <class Key, class Made> class Cache {
   }
 
  private:
+  using Key = std::pair<What, int>;
   using Entry = std::pair<Key, std::shared_ptr<const Made>>;
   std::mutex mutex_;
   std::list<Entry> order_;  // most recently used first

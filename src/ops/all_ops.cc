@@ -4,11 +4,6 @@
 
 namespace millrace {
 
-void register_convolution(Registry& registry);
-void register_pooling(Registry& registry);
-void register_batch_norm(Registry& registry);
-void register_lrn(Registry& registry);
-
 const Registry& all_ops() {
   static const Registry* const registry = [] {
     auto* r = new Registry;  // lives as long as the process: graphs and sessions point into it
@@ -29,6 +24,7 @@ const Registry& all_ops() {
     register_constant(*r);
     register_control_flow(*r);
     register_convolution(*r);
+    register_crop_and_resize(*r);
     register_cross_entropy(*r);
     register_cumulative(*r);
     register_dataset_functions(*r);
@@ -40,6 +36,9 @@ const Registry& all_ops() {
     register_functional(*r);
     register_gather(*r);
     register_identity(*r);
+    register_image_boxes(*r);
+    register_image_codec(*r);
+    register_image_color(*r);
     register_iterator(*r);
     register_lrn(*r);
     register_matmul(*r);
@@ -47,10 +46,13 @@ const Registry& all_ops() {
     register_parsing(*r);
     register_partition(*r);
     register_pooling(*r);
+    register_queue(*r);
     register_random(*r);
     register_random_rejection(*r);
     register_range(*r);
     register_reduction(*r);
+    register_resize(*r);
+    register_resize_bicubic(*r);
     register_resource_gather(*r);
     register_resource_variable(*r);
     register_reverse(*r);
