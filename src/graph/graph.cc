@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "base/errors.h"
 #include "graph/constant_value.h"
+#include "op/building.h"
 #include "tensor/shape.h"
 
 namespace millrace {
@@ -160,6 +161,7 @@ absl::Status GraphImpl::infer(Node* node) {
   }
   if (node->entry_ && node->entry_->shape) {
     ShapeContext context(node->info_, shapes, std::move(values), std::move(partials), std::move(handles));
+    const BuildingNode building;
     if (absl::Status status = node->entry_->shape(context); !status.ok())
       return absl::Status(status.code(), str_cat(to_std(status.message()), " for '", summary(*node),
                                                  "' with input shapes: ", shapes_text(shapes), "."));
