@@ -107,7 +107,8 @@ int64_t product(const std::vector<int64_t>& dims) {
 
 // No elements, but dimensions that a loop should not walk.
 std::vector<int64_t> vast_nothing(Chance& chance) {
-  std::vector<int64_t> dims = {0, chance.pick({int64_t{1} << 40, int64_t{1} << 31, int64_t{1} << 62, int64_t{3} << 33})};
+  std::vector<int64_t> dims = {0,
+                               chance.pick({int64_t{1} << 40, int64_t{1} << 31, int64_t{1} << 62, int64_t{3} << 33})};
   if (chance.percent(50)) std::swap(dims[0], dims[1]);
   if (chance.percent(30)) dims.push_back(1);
   return dims;
