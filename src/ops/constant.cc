@@ -14,6 +14,11 @@ namespace {
 
 absl::Status const_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const Tensor value, c.attr<Tensor>("value"));
+  MR_ASSIGN_OR_RETURN(const DataType dtype, c.attr<DataType>("dtype"));
+  // Programs take the value without asking the kernel.
+  if (value.dtype() != dtype)
+    return invalid_argument("Const: Type mismatch between value (", dtype_name(value.dtype()), ") and dtype (",
+                            dtype_name(dtype), ")");
   return c.set_output(0, PartialTensorShape(value.shape()));
 }
 

@@ -282,7 +282,8 @@ void infer_node(const Plan& plan, PlanNode& node, std::vector<Known>& known, Kno
   // An error here may lie in a branch that never runs: the check before the kernel reports it then.
   if (!node.state->op->shape(context).ok()) return;
   node.proven = defined;
-  if (node.is_stateful()) return;
+  // Shapes that an attribute claims (of a branch, of an optional's value) prove nothing either.
+  if (node.is_stateful() || node.info().attrs.contains("output_shapes")) return;
   for (size_t i = 0; i < node.shapes.size(); ++i) {
     if (is_ref(node.output_type(static_cast<int>(i)))) continue;
     node.shapes[i] = context.output(static_cast<int>(i));
