@@ -48,6 +48,9 @@ class FileWriter {
   void add_graph(const Graph& graph, std::optional<int64_t> global_step = {});
   void add_meta_graph(const tensorflow::MetaGraphDef& meta_graph, std::optional<int64_t> global_step = {});
   void add_session_log(const tensorflow::SessionLog& session_log, std::optional<int64_t> global_step = {});
+  // What a traced run did when. InvalidArgumentError (TF1's ValueError) for a tag that this writer has written before.
+  void add_run_metadata(const RunMetadata& run_metadata, const std::string& tag,
+                        std::optional<int64_t> global_step = {});
   void flush();
   void close();
   void reopen();

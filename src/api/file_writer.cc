@@ -3,12 +3,14 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "api/meta_graph.h"
 #include "base/errors.h"
 #include "graph/graph_def.h"
 #include "io/event_file.h"
 #include "io/file_system.h"
+#include "millrace/session.h"
 #include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/summary.pb.h"
 #include "tensorflow/core/protobuf/meta_graph.pb.h"
@@ -29,6 +31,7 @@ struct FileWriter::Impl {
   std::mutex mutex;
   std::unique_ptr<EventFileWriter> file;  // null once closed
   std::string path;
+  std::set<std::string> run_tags;  // of run metadata written
   std::chrono::steady_clock::time_point flushed = std::chrono::steady_clock::now();
 
   void open() {
@@ -108,6 +111,19 @@ void FileWriter::add_meta_graph(const tensorflow::MetaGraphDef& meta_graph, std:
 void FileWriter::add_session_log(const tensorflow::SessionLog& session_log, std::optional<int64_t> global_step) {
   tensorflow::Event event;
   *event.mutable_session_log() = session_log;
+  add(&event, global_step);
+}
+
+void FileWriter::add_run_metadata(const RunMetadata& run_metadata, const std::string& tag,
+                                  std::optional<int64_t> global_step) {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (!impl_->run_tags.insert(tag).second)
+      raise(invalid_argument("The provided tag was already used for this event type: ", tag));
+  }
+  tensorflow::Event event;
+  event.mutable_tagged_run_metadata()->set_tag(tag);
+  event.mutable_tagged_run_metadata()->set_run_metadata(run_metadata.serialized);
   add(&event, global_step);
 }
 

@@ -8,10 +8,12 @@
 #include "base/log.h"
 #include "graph/graph_def.h"
 #include "graph/proto_convert.h"
+#include "millrace/train/queue_runner.h"
 #include "millrace/train/saver.h"
 #include "millrace/variables.h"
 #include "tensorflow/core/framework/variable.pb.h"
 #include "tensorflow/core/protobuf/meta_graph.pb.h"
+#include "tensorflow/core/protobuf/queue_runner.pb.h"
 #include "tensorflow/core/protobuf/saver.pb.h"
 
 namespace millrace {
@@ -78,6 +80,11 @@ void add_bytes(const Graph& graph, const std::string& key, const std::string& by
       }
     }
     graph.add_to_collection(key, Variable::from_proto(def, import_scope));
+  } else if (key == GraphKeys::QUEUE_RUNNERS) {
+    tensorflow::QueueRunnerDef def;
+    if (!def.ParseFromString(bytes))
+      raise(invalid_argument("collection '", key, "' of the meta graph holds bytes that are no QueueRunnerDef"));
+    graph.add_to_collection(key, train::QueueRunner::from_proto(def, import_scope));
   } else if (key == GraphKeys::SAVERS) {
     tensorflow::SaverDef def;
     if (!def.ParseFromString(bytes))

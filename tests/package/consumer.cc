@@ -1,5 +1,5 @@
-// Fits y = 2x + 1 under a supervised session with a hook of its own, and meets an error: templates, virtual functions, shared objects
-// and exceptions cross the border of the library.
+// Fits y = 2x + 1 under a supervised session with a hook of its own, and meets an error: templates, virtual functions,
+// shared objects and exceptions cross the border of the library.
 #include <millrace/millrace.h>
 
 #include <cmath>
@@ -18,7 +18,10 @@ class Tally : public tf::train::SessionRunHook {
 
 float fitted_weight(const std::string& directory, const std::shared_ptr<int>& runs) {
   auto as_default = tf::Graph().as_default();
-  auto data = tf::data::Dataset::range(8).map([](const tf::Output& i) { return tf::cast(i, tf::float32) / 8.0f; }).repeat().batch(8);
+  auto data = tf::data::Dataset::range(8)
+                  .map([](const tf::Output& i) { return tf::cast(i, tf::float32) / 8.0f; })
+                  .repeat()
+                  .batch(8);
   tf::Output x = data.make_one_shot_iterator().get_next()[0];
   auto w = tf::get_variable("w", tf::TensorShape(), {.initializer = tf::zeros_initializer()});
   auto b = tf::get_variable("b", tf::TensorShape(), {.initializer = tf::zeros_initializer()});

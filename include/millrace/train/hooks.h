@@ -58,16 +58,17 @@ class StopAtStepHook : public SessionRunHook {
   Output global_step_;
 };
 
+// Either cadence or at_end, or one cadence with at_end.
 struct LoggingTensorOptions {
   std::optional<int64_t> every_n_iter = {};
   std::optional<double> every_n_secs = {};
   bool at_end = false;
   std::function<std::string(const std::map<std::string, Tensor>&)> formatter = {};
 };
-// Logs "tag = value, ... (1.234 sec)".
+// Logs "tag = value, ... (1.234 sec)", sorted by tag. Tensors may be given by name ("loss:0", "loss").
 class LoggingTensorHook : public SessionRunHook {
  public:
-  LoggingTensorHook(std::vector<std::pair<std::string, Output>> tensors, const LoggingTensorOptions& options);
+  LoggingTensorHook(std::vector<std::pair<std::string, Fetch>> tensors, const LoggingTensorOptions& options);
   void begin() override;
   std::optional<SessionRunArgs> before_run(SessionRunContext& context) override;
   void after_run(SessionRunContext& context, const SessionRunValues& values) override;
@@ -75,10 +76,10 @@ class LoggingTensorHook : public SessionRunHook {
 
  private:
   void log(const std::vector<Tensor>& values);
-  std::vector<Fetch> fetches() const;
-  std::vector<std::pair<std::string, Output>> tensors_;
+  std::vector<std::pair<std::string, Fetch>> tensors_;
+  std::vector<Fetch> fetches_;  // the same, found in the graph
   LoggingTensorOptions options_;
-  SecondOrStepTimer timer_;
+  std::optional<SecondOrStepTimer> timer_;  // none: only at the end
   int64_t iter_count_ = 0;
   bool triggered_ = false;
 };
@@ -99,9 +100,9 @@ struct CheckpointSaverOptions {
   std::optional<int64_t> save_steps = {};
   Saver saver = Saver(nullptr);
   std::string checkpoint_basename = "model.ckpt";
-  std::shared_ptr<Scaffold> scaffold = {};  // its saver, unless one is given
+  std::shared_ptr<Scaffold> scaffold = {};  // its saver; with neither, the one in the collection of savers
   std::vector<std::shared_ptr<CheckpointSaverListener>> listeners = {};
-  bool save_graph_def = true;  // graph.pbtxt
+  bool save_graph_def = true;  // graph.pbtxt, and a .meta file with each checkpoint
 };
 class CheckpointSaverHook : public SessionRunHook {
  public:
@@ -113,7 +114,7 @@ class CheckpointSaverHook : public SessionRunHook {
   void end(Session& session) override;
 
  private:
-  Saver saver() const;
+  Saver saver();
   bool save(Session& session, int64_t step);  // true if a listener asks to stop
   CheckpointSaverOptions options_;
   std::string save_path_;
@@ -130,6 +131,7 @@ struct SummarySaverOptions {
   std::shared_ptr<Scaffold> scaffold = {};  // its summary_op
   Output summary_op = {};
 };
+// Exactly one of save_steps and save_secs, and of scaffold and summary_op.
 class SummarySaverHook : public SessionRunHook {
  public:
   explicit SummarySaverHook(const SummarySaverOptions& options);
@@ -147,6 +149,7 @@ class SummarySaverHook : public SessionRunHook {
   bool request_summary_ = false;
 };
 
+// Exactly one of both cadences: every_n_secs needs every_n_steps = std::nullopt.
 struct StepCounterOptions {
   std::optional<int64_t> every_n_steps = 100;
   std::optional<double> every_n_secs = {};
@@ -167,7 +170,7 @@ class StepCounterHook : public SessionRunHook {
   Output global_step_;
   std::string tag_;
   std::optional<int64_t> last_global_step_;
-  bool warned_ = false;
+  int warnings_ = 0;
 };
 
 // Thrown when the loss is not a number any more.
@@ -188,6 +191,72 @@ class NanTensorHook : public SessionRunHook {
  private:
   Output loss_;
   NanTensorOptions options_;
+};
+
+// Holds the first run back until the global step is so far: workers that begin one after another.
+class GlobalStepWaiterHook : public SessionRunHook {
+ public:
+  explicit GlobalStepWaiterHook(int64_t wait_until_step) : wait_until_step_(wait_until_step) {}
+  void begin() override;
+  std::optional<SessionRunArgs> before_run(SessionRunContext& context) override;
+
+ private:
+  int64_t wait_until_step_;
+  Output global_step_;
+  bool started_ = false;
+};
+
+struct FinalOpsOptions {
+  FeedDict final_ops_feed_dict = {};
+};
+// Runs something once more at the end. Given to a session as a std::shared_ptr, so that the values can be read.
+class FinalOpsHook : public SessionRunHook {
+ public:
+  explicit FinalOpsHook(std::vector<Fetch> final_ops, const FinalOpsOptions& options = {})
+      : final_ops_(std::move(final_ops)), options_(options) {}
+  void end(Session& session) override;
+  // One per final op; empty before the end.
+  const std::vector<Tensor>& final_ops_values() const { return values_; }
+
+ private:
+  std::vector<Fetch> final_ops_;
+  FinalOpsOptions options_;
+  std::vector<Tensor> values_;
+};
+
+// Feeds what a function returns, anew for each run.
+class FeedFnHook : public SessionRunHook {
+ public:
+  explicit FeedFnHook(std::function<FeedDict()> feed_fn) : feed_fn_(std::move(feed_fn)) {}
+  std::optional<SessionRunArgs> before_run(SessionRunContext& context) override;
+
+ private:
+  std::function<FeedDict()> feed_fn_;
+};
+
+struct ProfilerOptions {
+  std::optional<int64_t> save_steps = {};
+  std::optional<double> save_secs = {};
+  std::string output_dir = {};  // the current directory
+  bool show_dataflow = true;    // arrows from producers to consumers
+  bool show_memory = false;     // UnimplementedError if set
+};
+// Traces a run every so often: a file "timeline-STEP.json" for chrome://tracing, and the run's metadata in an event
+// file under the tag "step_STEP". The first run is never traced.
+class ProfilerHook : public SessionRunHook {
+ public:
+  explicit ProfilerHook(const ProfilerOptions& options);
+  void begin() override;
+  std::optional<SessionRunArgs> before_run(SessionRunContext& context) override;
+  void after_run(SessionRunContext& context, const SessionRunValues& values) override;
+
+ private:
+  ProfilerOptions options_;
+  summary::FileWriter writer_;
+  SecondOrStepTimer timer_;
+  Output global_step_;
+  std::optional<int64_t> next_step_;
+  bool traced_ = false;
 };
 
 struct ProgressBarOptions {

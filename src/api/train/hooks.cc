@@ -1,5 +1,6 @@
 #include "millrace/train/hooks.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_format.h"
@@ -7,6 +8,7 @@
 #include "api/train/hook_support.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "graph/graph.h"
 #include "graph/graph_def.h"
 #include "io/durable_file.h"
 #include "millrace/train/global_step.h"
@@ -55,37 +57,56 @@ void StopAtStepHook::after_run(SessionRunContext& context, const SessionRunValue
 
 // --- LoggingTensorHook
 
-LoggingTensorHook::LoggingTensorHook(std::vector<std::pair<std::string, Output>> tensors,
+namespace {
+
+// The tensor that an argument means in the default graph; an operation's name stands for its only output.
+Output tensor_of(const Fetch& fetch) {
+  const Graph graph = get_default_graph();
+  if (fetch.output()) {
+    if (fetch.output().op().graph() == graph) return fetch.output();
+    raise(invalid_argument("Passed ", fetch.output().name(),
+                           " should have graph attribute that is equal to current graph."));
+  }
+  const std::string& name = fetch.name();
+  if (name.empty()) raise(invalid_argument("LoggingTensorHook: expected a tensor or its name, got an operation"));
+  if (name.find(':') != std::string::npos) return value_or_raise(graph.impl().find_output(name));
+  const Output first = value_or_raise(graph.impl().find_output(name + ":0"));
+  if (first.op().num_outputs() > 1) {
+    raise(invalid_argument("Name ", name, " is ambiguous, as this `Operation` has multiple outputs (at least 2)."));
+  }
+  return first;
+}
+
+}  // namespace
+
+LoggingTensorHook::LoggingTensorHook(std::vector<std::pair<std::string, Fetch>> tensors,
                                      const LoggingTensorOptions& options)
-    : tensors_(std::move(tensors)),
-      options_(options),
-      timer_(options.every_n_secs, options.every_n_iter || options.every_n_secs || !options.at_end
-                                       ? options.every_n_iter
-                                       : std::optional<int64_t>(INT64_MAX)) {
+    : tensors_(std::move(tensors)), options_(options) {
+  const int cadences = (options_.every_n_iter ? 1 : 0) + (options_.every_n_secs ? 1 : 0);
+  if (cadences > 1 || (cadences == 0 && !options_.at_end)) {
+    raise(invalid_argument("either at_end and/or exactly one of every_n_iter and every_n_secs must be provided."));
+  }
   if (options_.every_n_iter && *options_.every_n_iter <= 0)
     raise(invalid_argument("invalid every_n_iter=", *options_.every_n_iter, "."));
+  if (cadences == 1) timer_.emplace(options_.every_n_secs, options_.every_n_iter);
+  std::ranges::stable_sort(tensors_, {}, [](const auto& tensor) { return tensor.first; });
 }
 
 void LoggingTensorHook::begin() {
-  timer_.reset();
+  if (timer_) timer_->reset();
   iter_count_ = 0;
-}
-
-std::vector<Fetch> LoggingTensorHook::fetches() const {
-  std::vector<Fetch> result;
-  for (const auto& [tag, output] : tensors_) result.push_back(output);
-  return result;
+  fetches_.clear();
+  for (const auto& [tag, tensor] : tensors_) fetches_.push_back(tensor_of(tensor));
 }
 
 std::optional<SessionRunArgs> LoggingTensorHook::before_run(SessionRunContext&) {
-  const bool only_at_end = !options_.every_n_iter && !options_.every_n_secs;
-  triggered_ = !only_at_end && timer_.should_trigger_for_step(iter_count_);
+  triggered_ = timer_ && timer_->should_trigger_for_step(iter_count_);
   if (!triggered_) return std::nullopt;
-  return SessionRunArgs{.fetches = fetches()};
+  return SessionRunArgs{.fetches = fetches_};
 }
 
 void LoggingTensorHook::log(const std::vector<Tensor>& values) {
-  const auto elapsed = timer_.update_last_triggered_step(iter_count_);
+  const auto elapsed = timer_ ? timer_->update_last_triggered_step(iter_count_) : std::nullopt;
   if (options_.formatter) {
     std::map<std::string, Tensor> by_tag;
     for (size_t i = 0; i < values.size(); ++i) by_tag[tensors_[i].first] = values[i];
@@ -94,7 +115,7 @@ void LoggingTensorHook::log(const std::vector<Tensor>& values) {
   }
   std::string line;
   for (size_t i = 0; i < values.size(); ++i)
-    str_append(&line, i ? ", " : "", tensors_[i].first, " = ", values[i].to_string(100));
+    str_append(&line, i ? ", " : "", tensors_[i].first, " = ", values[i].to_string(1000));
   if (elapsed) absl::StrAppendFormat(&line, " (%.3f sec)", elapsed->seconds);
   log_info(line);
 }
@@ -105,7 +126,7 @@ void LoggingTensorHook::after_run(SessionRunContext&, const SessionRunValues& va
 }
 
 void LoggingTensorHook::end(Session& session) {
-  if (options_.at_end) log(session.run(fetches()));
+  if (options_.at_end) log(session.run(fetches_));
 }
 
 // --- CheckpointSaverHook
@@ -118,10 +139,22 @@ CheckpointSaverHook::CheckpointSaverHook(const CheckpointSaverOptions& options)
   if (options_.saver && options_.scaffold) raise(invalid_argument("You cannot provide both saver and scaffold."));
 }
 
-Saver CheckpointSaverHook::saver() const {
+Saver CheckpointSaverHook::saver() {
   if (options_.saver) return options_.saver;
-  if (options_.scaffold && options_.scaffold->saver()) return options_.scaffold->saver();
-  raise(failed_precondition("No saver: CheckpointSaverHook needs a saver or a scaffold."));
+  if (options_.scaffold) return options_.scaffold->saver();
+  const std::vector<CollectionItem> collected = get_collection(GraphKeys::SAVERS);
+  if (collected.empty()) {
+    raise(failed_precondition("No items in collection ", GraphKeys::SAVERS,
+                              ". Please add a saver to the collection or provide a saver or scaffold."));
+  }
+  if (collected.size() > 1) {
+    raise(failed_precondition("More than one item in collection ", GraphKeys::SAVERS,
+                              ". Please indicate which one to use by passing it to the constructor."));
+  }
+  const auto* object = std::get_if<std::shared_ptr<CollectionObject>>(&collected[0]);
+  options_.saver = object ? saver_of(*object) : Saver(nullptr);
+  if (!options_.saver) raise(failed_precondition("The item in collection ", GraphKeys::SAVERS, " is not a saver."));
+  return options_.saver;
 }
 
 void CheckpointSaverHook::begin() {
@@ -139,7 +172,7 @@ void CheckpointSaverHook::after_create_session(Session& session, Coordinator&) {
   }
   tensorflow::MetaGraphDef meta;
   to_meta_graph(graph, {}, &meta);
-  *meta.mutable_saver_def() = saver().as_saver_def();
+  if (const Saver s = saver()) *meta.mutable_saver_def() = s.as_saver_def();
   writer_.add_graph(graph);
   writer_.add_meta_graph(meta);
   save(session, step);
@@ -168,7 +201,7 @@ bool CheckpointSaverHook::save(Session& session, int64_t step) {
   log_info("Calling checkpoint listeners before saving checkpoint ", step, "...");
   for (const auto& listener : options_.listeners) listener->before_save(session, step);
   log_info("Saving checkpoints for ", step, " into ", save_path_, ".");
-  saver().save(session, save_path_, {.global_step = step});
+  saver().save(session, save_path_, {.global_step = step, .write_meta_graph = options_.save_graph_def});
   tensorflow::SessionLog log;
   log.set_status(tensorflow::SessionLog::CHECKPOINT);
   log.set_checkpoint_path(save_path_);
@@ -233,7 +266,10 @@ void SummarySaverHook::end(Session&) {
 // --- StepCounterHook
 
 StepCounterHook::StepCounterHook(const StepCounterOptions& options)
-    : options_(options), timer_(options.every_n_secs, options.every_n_secs ? std::nullopt : options.every_n_steps) {}
+    : options_(options), timer_(options.every_n_secs, options.every_n_secs ? std::nullopt : options.every_n_steps) {
+  if (options_.every_n_steps.has_value() == options_.every_n_secs.has_value())
+    raise(invalid_argument("exactly one of every_n_steps and every_n_secs should be provided."));
+}
 
 void StepCounterHook::begin() {
   if (!options_.summary_writer && !options_.output_dir.empty())
@@ -258,8 +294,8 @@ void StepCounterHook::after_run(SessionRunContext& context, const SessionRunValu
       }
     }
   }
-  if (last_global_step_ == stale && !warned_) {
-    warned_ = true;
+  if (last_global_step_ == stale && warnings_ < 5) {
+    ++warnings_;
     log_warning(
         "It seems that global step (tf::train::get_global_step) has not been increased. Current value (could be "
         "stable): ",
@@ -272,6 +308,23 @@ void StepCounterHook::after_run(SessionRunContext& context, const SessionRunValu
 
 // --- NanTensorHook
 
+namespace {
+
+// InvalidArgument (numpy's ValueError) unless there is exactly one element.
+bool holds_nan(const Tensor& loss) {
+  if (loss.num_elements() != 1)
+    raise(invalid_argument("NanTensorHook: the loss must have one element, got shape ", loss.shape()));
+  switch (loss.dtype()) {
+    case float64: return std::isnan(loss.flat<double>()[0]);
+    case float32: return std::isnan(loss.flat<float>()[0]);
+    case float16: return std::isnan(static_cast<float>(loss.flat<Half>()[0]));
+    case bfloat16: return std::isnan(static_cast<float>(loss.flat<BFloat16>()[0]));
+    default: return false;  // integers
+  }
+}
+
+}  // namespace
+
 NanTensorHook::NanTensorHook(const Output& loss_tensor, const NanTensorOptions& options)
     : loss_(loss_tensor), options_(options) {}
 
@@ -280,9 +333,7 @@ std::optional<SessionRunArgs> NanTensorHook::before_run(SessionRunContext&) {
 }
 
 void NanTensorHook::after_run(SessionRunContext& context, const SessionRunValues& values) {
-  const Tensor& loss = values.results[0];
-  const double value = loss.dtype() == float64 ? loss.scalar<double>() : static_cast<double>(loss.scalar<float>());
-  if (!std::isnan(value)) return;
+  if (!holds_nan(values.results[0])) return;
   constexpr const char* kMessage = "Model diverged with loss = NaN.";
   if (options_.fail_on_nan_loss) {
     log_error(kMessage);

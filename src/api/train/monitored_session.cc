@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <exception>
+#include <mutex>
 
 #include "base/errors.h"
 #include "base/log.h"
 #include "graph/graph.h"
+#include "millrace/train/queue_runner.h"
 
 namespace millrace::train {
 namespace {
@@ -38,17 +40,30 @@ std::string message_of(const std::exception_ptr& error) {
   }
 }
 
-constexpr const char* kRecoveryAdvice =
-    "This may be due to a preemption in a connected worker or parameter server. The current session will be closed and "
-    "a new session will be created. "
-    "This error may also occur due to a gRPC failure caused by high memory or network bandwidth usage in the parameter "
-    "servers. If this error occurs "
-    "repeatedly, try increasing the number of parameter servers assigned to the job.";
+constexpr const char* kNewSession =
+    " This may be due to a preemption in a connected worker or parameter server. The current session will be closed "
+    "and a new session will be created.";
+constexpr const char* kAdvice =
+    " This error may also occur due to a gRPC failure caused by high memory or network bandwidth usage in the "
+    "parameter servers. If this error occurs repeatedly, try increasing the number of parameter servers assigned to "
+    "the job. Error: ";
+
+// Leaves a step function that asked to stop.
+struct StopIteration {};
+
+// Threads that did not stop may look at their coordinator for as long as they live.
+void abandon(std::unique_ptr<Coordinator> coord) {
+  static std::mutex mutex;
+  static auto* const abandoned = new std::vector<std::unique_ptr<Coordinator>>;
+  const std::lock_guard lock(mutex);
+  abandoned->push_back(std::move(coord));
+}
 
 }  // namespace
 
 struct MonitoredSession::Impl {
-  explicit Impl(const Options& o) : options(o), graph(get_default_graph()), graph_was_finalized(graph.finalized()) {
+  Impl(const Options& o, bool recover)
+      : options(o), should_recover(recover), graph(get_default_graph()), graph_was_finalized(graph.finalized()) {
     if (!options.session_creator) options.session_creator = std::make_shared<ChiefSessionCreator>();
     for (Hook& hook : options.hooks) hook->begin();
     create_session();
@@ -60,45 +75,69 @@ struct MonitoredSession::Impl {
       try {
         const DefaultGraph as_default = graph.as_default();
         session.emplace(options.session_creator->create_session());
-        coord = std::make_unique<Coordinator>();
+        coord = std::make_unique<Coordinator>(CoordinatorOptions{.clean_stop_exception_types = {}});
+        if (!get_collection(GraphKeys::QUEUE_RUNNERS).empty()) start_queue_runners(*session, coord.get());
         for (Hook& hook : options.hooks) hook->after_create_session(*session, *coord);
         return;
       } catch (...) {
         const std::exception_ptr error = std::current_exception();
-        drop_session();
-        if (!is_preemption(error)) throw;
-        log_info("An error was raised while a session was being created. ", kRecoveryAdvice,
-                 " Error: ", message_of(error));
+        try {
+          close_session();
+        } catch (...) {  // the first error is the one to tell of
+        }
+        if (!should_recover || !is_preemption(error)) std::rethrow_exception(error);
+        log_info(
+            "An error was raised while a session was being created. This may be due to a preemption of a connected "
+            "worker or parameter server. A new session will be created.",
+            kAdvice, message_of(error));
       }
     }
   }
 
-  void drop_session() noexcept {
-    try {
-      if (coord) {
-        coord->request_stop();
-        coord->join(grace_period(), true);
+  // Stops the threads and closes the session. Throws what stopped the threads, unless that is a lost machine and what
+  // follows is a new session anyway.
+  void close_session() {
+    std::exception_ptr error;
+    if (coord) {
+      coord->request_stop();
+      try {
+        coord->join({}, {.stop_grace_period_secs = options.stop_grace_period_secs, .ignore_live_threads = true});
+      } catch (...) {
+        error = std::current_exception();
       }
-    } catch (const std::exception& e) {
-      log_warning("while ending the session's threads: ", e.what());
+      if (!coord->live_threads().empty()) abandon(std::move(coord));
     }
-    try {
-      if (session) session->close();
-    } catch (const std::exception& e) {
-      log_warning("while closing the session: ", e.what());
-    }
+    if (session) session->close();
     session.reset();
     coord.reset();
+    if (!error) return;
+    if (!should_recover || !is_preemption(error)) std::rethrow_exception(error);
+    log_error(
+        "An error occurred when attempting to close the session. This may be due to a preemption in a connected worker "
+        "or parameter server. Error: ",
+        message_of(error));
   }
 
-  std::chrono::milliseconds grace_period() const {
-    return std::chrono::milliseconds(static_cast<int64_t>(options.stop_grace_period_secs * 1000));
+  bool should_stop() {
+    if (stop || !session) return true;
+    try {
+      coord->raise_requested_exception();
+      return coord->should_stop();
+    } catch (...) {
+      const std::exception_ptr error = std::current_exception();
+      if (!should_recover) throw;
+      if (!is_preemption(error)) return true;
+      log_info("An error was raised while considering whether the session is complete.", kNewSession, kAdvice,
+               message_of(error));
+    }
+    close_session();
+    create_session();
+    return false;
   }
-
-  bool should_stop() const { return stop || !session || (coord && coord->should_stop()); }
 
   // One run with hooks, on the session there is.
   std::vector<Tensor> run_hooked(const RunRequest& request) {
+    if (stop) raise(failed_precondition("Run called even after should_stop requested."));
     SessionRunContext context(request.args, *session);
     SessionRunArgs all = request.args;
     struct Share {
@@ -108,7 +147,7 @@ struct MonitoredSession::Impl {
     for (Hook& hook : options.hooks) {
       const std::optional<SessionRunArgs> added = hook->before_run(context);
       shares.push_back({all.fetches.size(), added ? added->fetches.size() : 0});
-      if (added) merge(*added, &all);
+      if (added) merge(*added, request.args.feed_dict.items().size(), &all);
     }
     const RunOptions run_options = all.options.value_or(RunOptions());
     RunMetadata own_metadata;
@@ -123,14 +162,19 @@ struct MonitoredSession::Impl {
     return {results.begin(), results.begin() + static_cast<std::ptrdiff_t>(request.args.fetches.size())};
   }
 
-  static void merge(const SessionRunArgs& added, SessionRunArgs* all) {
+  // Feeds of the caller and of hooks must not meet.
+  static void merge(const SessionRunArgs& added, size_t callers_feeds, SessionRunArgs* all) {
     all->fetches.insert(all->fetches.end(), added.fetches.begin(), added.fetches.end());
     for (const FeedDict::Item& feed : added.feed_dict.items()) {
-      const bool doubled = std::ranges::any_of(
-          all->feed_dict.items(), [&](const FeedDict::Item& f) { return key_name(f.key) == key_name(feed.key); });
-      if (doubled)
-        raise(failed_precondition("Same tensor is fed by a hook and by the caller or another hook: ",
-                                  key_name(feed.key)));
+      const std::string name = key_name(feed.key);
+      const auto& before = all->feed_dict.items();
+      const auto same = std::ranges::find_if(before, [&](const FeedDict::Item& f) { return key_name(f.key) == name; });
+      if (same != before.end()) {
+        const bool callers = static_cast<size_t>(same - before.begin()) < callers_feeds;
+        raise(failed_precondition(
+            callers ? "Same tensor is fed by a SessionRunHook and user." : "Same tensor is fed by two hooks.",
+            " Conflict(s): [", name, "]"));
+      }
       all->feed_dict.add(feed.key, feed.value);
     }
     if (added.options) all->options = merge_options(all->options.value_or(RunOptions()), *added.options);
@@ -147,64 +191,81 @@ struct MonitoredSession::Impl {
 
   // Runs `step`, and again on a new session for as long as machines are lost.
   template <class Step> auto recovering(Step step) {
-    if (!session) raise(failed_precondition("Session is already closed."));
-    if (should_stop()) raise(failed_precondition("Run called even after should_stop requested."));
+    if (closed) raise(failed_precondition("Session is already closed."));
+    clean_end = false;
     while (true) {
+      if (!session) create_session();  // the last attempt to make one failed
+      std::exception_ptr error;
       try {
         return step();
       } catch (const errors::OutOfRangeError&) {
         stop = clean_end = true;
         throw;
       } catch (...) {
-        const std::exception_ptr error = std::current_exception();
-        if (!is_preemption(error)) {
-          failed = true;
-          if (coord) coord->raise_requested_exception();
-          std::rethrow_exception(error);
-        }
-        log_info("An error was raised. ", kRecoveryAdvice, " Error: ", message_of(error));
+        error = lost_machine(std::current_exception());
       }
-      drop_session();
-      create_session();
+      log_info("An error was raised.", kNewSession, kAdvice, message_of(error));
+      close_session();
     }
+  }
+
+  // The error that says that a machine was lost: this one, or the one that stopped a thread meanwhile. Throws this one
+  // where there is no such.
+  std::exception_ptr lost_machine(std::exception_ptr error) const {
+    if (should_recover && !is_preemption(error) && coord) {
+      try {
+        coord->raise_requested_exception();
+      } catch (...) {
+        if (is_preemption(std::current_exception())) error = std::current_exception();
+      }
+    }
+    if (!should_recover || !is_preemption(error)) std::rethrow_exception(error);
+    return error;
   }
 
   void close(bool with_end) {
     if (closed) return;
     closed = true;
     std::exception_ptr error;
-    if (with_end && session) {
+    const auto attempt = [&](const auto& body) {
       try {
-        for (Hook& hook : options.hooks) hook->end(*session);
+        body();
       } catch (...) {
         error = std::current_exception();
       }
+    };
+    if (with_end && session) {
+      attempt([&] {
+        for (Hook& hook : options.hooks) hook->end(*session);
+      });
     }
-    drop_session();
+    attempt([&] { close_session(); });
     if (!graph_was_finalized) graph.impl().unfinalize();
     if (error) std::rethrow_exception(error);
   }
 
   Options options;
+  bool should_recover;
   Graph graph;
   bool graph_was_finalized;
   std::optional<Session> session;  // none while being made anew, and once closed
   std::unique_ptr<Coordinator> coord;
   bool stop = false;       // a hook asked, or the data has ended
   bool clean_end = false;  // the data has ended
-  bool failed = false;     // a run ended with an error
   bool closed = false;
   int exceptions_at_start = std::uncaught_exceptions();
 };
 
-MonitoredSession::MonitoredSession(const Options& options) : impl_(std::make_unique<Impl>(options)) {}
+MonitoredSession::MonitoredSession(const Options& options) : MonitoredSession(options, true) {}
+MonitoredSession::MonitoredSession(const Options& options, bool should_recover)
+    : impl_(std::make_unique<Impl>(options, should_recover)) {}
 MonitoredSession::MonitoredSession(MonitoredSession&&) noexcept = default;
 
 MonitoredSession::~MonitoredSession() noexcept(false) {
   if (!impl_ || impl_->closed) return;
   const bool unwinding = std::uncaught_exceptions() > impl_->exceptions_at_start;
   if (!unwinding) {
-    impl_->close(!impl_->failed);
+    impl_->close(true);
     return;
   }
   // OutOfRange on its way out is the clean end of the data; anything else is an error, and end hooks are not called
@@ -242,12 +303,18 @@ std::vector<Tensor> MonitoredSession::StepContext::run_with_hooks(const std::vec
   return owner_.impl_->run_hooked({{fetches, feeds, std::nullopt}, nullptr});
 }
 
-void MonitoredSession::StepContext::request_stop() { owner_.impl_->stop = true; }
+void MonitoredSession::StepContext::request_stop() { throw StopIteration(); }
 
-void MonitoredSession::run_step_fn(const std::function<void(StepContext&)>& step_fn) {
-  impl_->recovering([&] {
+bool MonitoredSession::run_step_fn(const std::function<void(StepContext&)>& step_fn) {
+  return impl_->recovering([&] {
     StepContext context(*this, *impl_->session);
-    step_fn(context);
+    try {
+      step_fn(context);
+      return true;
+    } catch (const StopIteration&) {
+      impl_->stop = true;
+      return false;
+    }
   });
 }
 
@@ -258,11 +325,47 @@ Session MonitoredSession::raw_session() const {
   return *impl_->session;
 }
 
-void MonitoredSession::close() { impl_->close(!impl_->failed); }
+void MonitoredSession::close() { impl_->close(true); }
+
+// --- SingularMonitoredSession
+
+namespace {
+
+MonitoredSession::Options singular_options(const SingularMonitoredSessionOptions& o) {
+  MonitoredSession::Options options;
+  options.session_creator = std::make_shared<ChiefSessionCreator>(
+      ChiefSessionCreatorOptions{.scaffold = o.scaffold,
+                                 .master = o.master,
+                                 .config = o.config,
+                                 .checkpoint_dir = o.checkpoint_dir,
+                                 .checkpoint_filename_with_path = o.checkpoint_filename_with_path});
+  options.hooks = o.hooks;
+  options.stop_grace_period_secs = o.stop_grace_period_secs;
+  return options;
+}
+
+}  // namespace
+
+SingularMonitoredSession::SingularMonitoredSession(const SingularMonitoredSessionOptions& options)
+    : MonitoredSession(singular_options(options), false) {}
+
+// --- MonitoredTrainingSession
+
+namespace {
+
+MonitoredSession worker_session(const MonitoredTrainingSessionOptions& o) {
+  MonitoredSession::Options options;
+  options.session_creator = std::make_shared<WorkerSessionCreator>(WorkerSessionCreatorOptions{
+      .scaffold = o.scaffold, .master = o.master, .config = o.config, .max_wait_secs = o.max_wait_secs});
+  options.hooks = o.hooks;
+  options.stop_grace_period_secs = o.stop_grace_period_secs;
+  return MonitoredSession(options);
+}
+
+}  // namespace
 
 MonitoredSession MonitoredTrainingSession(const MonitoredTrainingSessionOptions& o) {
-  if (!o.is_chief)
-    raise(unimplemented("MonitoredTrainingSession: is_chief = false needs a cluster, which is not there yet"));
+  if (!o.is_chief) return worker_session(o);
   const bool checkpoints_by_default = o.save_checkpoint_steps.is_default() && o.save_checkpoint_secs.is_default();
   const std::optional<double> checkpoint_secs =
       checkpoints_by_default ? std::optional(600.0) : o.save_checkpoint_secs.value();

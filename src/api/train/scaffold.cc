@@ -7,20 +7,6 @@
 namespace millrace::train {
 namespace {
 
-// The graph's own, or a new one that is then collected. More than one: which is meant cannot be known.
-template <class T, class Make> T get_or_default(const char* argument, const char* key, Make make) {
-  const std::vector<T> collected = get_collection<T>(key);
-  if (collected.size() > 1) {
-    raise(failed_precondition("More than one item in the collection \"", key,
-                              "\". Please indicate which one to use by passing it to the Scaffold: {.", argument,
-                              " = item to use}"));
-  }
-  if (!collected.empty()) return collected[0];
-  const T made = make();
-  if (made) add_to_collection(key, made);
-  return made;
-}
-
 // There are no resources that register an initializer yet: TF1 makes empty groups for them all the same.
 Operation initialize_resources() { return no_op({.name = "init"}); }
 
@@ -74,6 +60,44 @@ Operation Scaffold::default_local_init_op() {
   return group({variables, tables, initialize_resources()});
 }
 
+// More than one in a collection: which is meant cannot be known.
+template <class T>
+T Scaffold::get_or_default(const std::string& argument, const std::string& key, const std::function<T()>& make) {
+  const std::vector<T> collected = get_collection<T>(key);
+  if (collected.size() > 1) {
+    raise(failed_precondition("More than one item in the collection \"", key,
+                              "\". Please indicate which one to use by passing it to the Scaffold: {.", argument,
+                              " = item to use}"));
+  }
+  if (!collected.empty()) return collected[0];
+  const T made = make();
+  if (made) add_to_collection(key, made);
+  return made;
+}
+template Operation Scaffold::get_or_default(const std::string&, const std::string&, const std::function<Operation()>&);
+template Output Scaffold::get_or_default(const std::string&, const std::string&, const std::function<Output()>&);
+
+Scaffold::Scaffold(const ScaffoldOptions& options) : options_(options) {
+  if (!options_.copy_from_scaffold) return;
+  const ScaffoldOptions& from = options_.copy_from_scaffold->options_;
+  ScaffoldOptions& o = options_;
+  if (!o.init_op) o.init_op = from.init_op;
+  if (o.init_feed_dict.empty()) o.init_feed_dict = from.init_feed_dict;
+  if (!o.init_fn) o.init_fn = from.init_fn;
+  if (!o.ready_op) o.ready_op = from.ready_op;
+  if (!o.ready_for_local_init_op) o.ready_for_local_init_op = from.ready_for_local_init_op;
+  if (!o.local_init_op) o.local_init_op = from.local_init_op;
+  if (o.local_init_feed_dict.empty()) o.local_init_feed_dict = from.local_init_feed_dict;
+  if (!o.summary_op) o.summary_op = from.summary_op;
+  if (!o.saver) o.saver = from.saver;
+  o.copy_from_scaffold.reset();
+}
+
+std::function<void(Session&)> Scaffold::init_fn() {
+  if (!options_.init_fn) return {};
+  return [this](Session& session) { options_.init_fn(*this, session); };
+}
+
 void Scaffold::finalize() {
   ScaffoldOptions& o = options_;
   if (!o.init_op) o.init_op = get_or_default<Operation>("init_op", GraphKeys::INIT_OP, default_init_op);
@@ -84,8 +108,9 @@ void Scaffold::finalize() {
   }
   if (!o.local_init_op)
     o.local_init_op = get_or_default<Operation>("local_init_op", GraphKeys::LOCAL_INIT_OP, default_local_init_op);
-  if (!o.summary_op)
+  if (!o.summary_op) {
     o.summary_op = get_or_default<Output>("summary_op", GraphKeys::SUMMARY_OP, [] { return summary::merge_all(); });
+  }
   if (!o.saver) o.saver = saver_or_default();
   get_default_graph().finalize();
   log_info("Graph was finalized.");

@@ -5,7 +5,7 @@ namespace millrace::train {
 
 SecondOrStepTimer::SecondOrStepTimer(std::optional<double> every_secs, std::optional<int64_t> every_steps)
     : every_secs_(every_secs), every_steps_(every_steps) {
-  if (every_secs_ && every_steps_) raise(invalid_argument("Can only use one of every_secs and every_steps."));
+  if (every_secs_ && every_steps_) raise(invalid_argument("Can not provide both every_secs and every_steps."));
   if (!every_secs_ && !every_steps_) raise(invalid_argument("Either every_secs or every_steps should be provided."));
 }
 
