@@ -20,7 +20,7 @@ for package in "$library" "$development" "$command"; do
 done
 
 # in PACKAGE REGEX : a file of this path is in it.
-in_package() { dpkg-deb --fsys-tarfile "$1" | tar -t | grep -qE "$2" || fail "$(basename "$1") lacks $2"; }
+in_package() { dpkg-deb --fsys-tarfile "$1" | tar -t | grep -E "$2" >/dev/null || fail "$(basename "$1") lacks $2"; }
 in_package "$library" "^\./usr/lib/.*libmillrace\.so\.$version$"
 in_package "$library" "^\./usr/lib/.*libmillrace\.so\.$series$"
 in_package "$development" '^\./usr/lib/.*libmillrace\.so$'

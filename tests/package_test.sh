@@ -16,7 +16,7 @@ fail() {
 cmake --install "$build" --prefix "$scratch/installed" >"$scratch/log" 2>&1 || fail "cmake --install"
 prefix=$scratch/moved
 mv "$scratch/installed" "$prefix"
-[ "$("$prefix/bin/millrace" --version 2>&1)" = "$version" ] || fail "bin/millrace --version"
+[ "$("$prefix/bin/millrace" --version 2>&1)" = "millrace $version" ] || fail "bin/millrace --version"
 cp -r "$source/tests/package" "$scratch/consumer"
 cd "$scratch/consumer" || exit 1
 

@@ -58,7 +58,7 @@ class FileWriter {
   std::string path() const;  // of the event file
 
  private:
-  struct Impl;
+  struct [[gnu::visibility("hidden")]] Impl;
   void add(tensorflow::Event* event, std::optional<int64_t> global_step);
   std::shared_ptr<Impl> impl_;
 };

@@ -173,7 +173,7 @@ class Session {
   const std::shared_ptr<SessionCore>& core() const;
 
  private:
-  struct State;
+  struct [[gnu::visibility("hidden")]] State;
   std::shared_ptr<State> state_;
 };
 

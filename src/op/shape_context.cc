@@ -104,8 +104,8 @@ absl::StatusOr<PartialTensorShape> ShapeContext::as_shape(int i) const {
   // Not moved out of its StatusOr: g++ 12 then warns of an optional that it thinks uninitialized.
   const auto values = int_values(i);
   if (!values.ok()) return values.status();
-  if (values->has_value()) {
-    if (absl::StatusOr<PartialTensorShape> shape = make_partial_shape(**values); shape.ok()) return shape;
+  if (const auto& dims = *values) {
+    if (absl::StatusOr<PartialTensorShape> shape = make_partial_shape(*dims); shape.ok()) return shape;
     else return invalid_argument(to_std(shape.status().message()), for_node(node_, inputs_));
   }
   if (const auto& partial = input_partial_value(i)) return *partial;

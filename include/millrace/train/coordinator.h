@@ -36,7 +36,7 @@ class Thread {
   const std::string& name() const;
 
  private:
-  struct State;
+  struct [[gnu::visibility("hidden")]] State;
   std::shared_ptr<State> state_;
 };
 
@@ -78,7 +78,7 @@ class Coordinator {
   std::vector<std::string> live_threads() const;
 
  private:
-  struct State;
+  struct [[gnu::visibility("hidden")]] State;
   std::shared_ptr<State> state_;
 };
 

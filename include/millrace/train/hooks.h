@@ -300,7 +300,7 @@ class PreemptionHook : public SessionRunHook {
   static bool was_preempted();
 
  private:
-  struct Registration;
+  struct [[gnu::visibility("hidden")]] Registration;
   std::shared_ptr<Registration> registration_;
 };
 

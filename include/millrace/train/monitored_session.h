@@ -162,7 +162,7 @@ class MonitoredSession {
   MonitoredSession(const Options& options, bool should_recover);
 
  private:
-  struct Impl;
+  struct [[gnu::visibility("hidden")]] Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -25,6 +25,8 @@ class QueueRunnerDef;  // <millrace/protos.h>
 
 namespace millrace::train {
 
+class QueueRunnerImpl;
+
 #pragma GCC visibility push(default)
 
 struct QueueRunnerOptions {
@@ -34,8 +36,6 @@ struct QueueRunnerOptions {
   // closes the queue.
   std::vector<errors::Code> queue_closed_exception_types = {errors::Code::kOutOfRange};
 };
-
-class QueueRunnerImpl;
 
 // A handle: copies are the same runner. Thread-safe.
 class QueueRunner {
