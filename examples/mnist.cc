@@ -161,12 +161,15 @@ void train(const Split& data, const Split& test, const Flags& flags) {
   tf::summary::image("digits", image, {.max_outputs = 4});
   for (const tf::Variable& v : tf::trainable_variables()) tf::summary::histogram(v.op().name(), v);
 
+  const auto scaffold = std::make_shared<tf::train::Scaffold>();
   auto session = tf::train::MonitoredTrainingSession(
       {.checkpoint_dir = flags.model_dir,
+       .scaffold = scaffold,
        .hooks = {tf::train::StopAtStepHook({.last_step = flags.steps}), tf::train::PreemptionHook(),
                  tf::train::ProgressBarHook({.last_step = flags.steps, .loss = loss}),
                  tf::train::CheckpointSaverHook({.checkpoint_dir = flags.model_dir,
                                                  .save_steps = flags.eval_steps,
+                                                 .scaffold = scaffold,
                                                  .listeners = {std::make_shared<Evaluation>(test, flags)}})},
        .save_checkpoint_secs = std::nullopt,
        .save_summaries_steps = 50});

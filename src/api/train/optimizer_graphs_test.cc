@@ -23,9 +23,13 @@ namespace tf = millrace;
 namespace millrace {
 namespace {
 
+// A resource variable is gathered from by its handle, as tf.gather does.
 Output loss_of(const Variable& w, const Variable& b) {
   const Output x = tf::constant(Tensor(std::vector<int32_t>{0, 1, 1}));
-  return tf::reduce_sum(tf::gather(w, x) + b);
+  const Output rows = w.is_resource()
+                          ? create_output("ResourceGather", {w.ref(), x}, {{"dtype", tf::float32}}, "Gather")
+                          : tf::gather(w, x);
+  return tf::reduce_sum(operator_ops::add(rows, b));
 }
 
 void optimizers() {
@@ -207,7 +211,8 @@ TEST(AdaptiveOptimizers, bad_hyperparameters_are_errors) {
   EXPECT_THROW(tf::train::RMSPropOptimizer(tf::train::RMSPropOptions{}), errors::InvalidArgumentError);
   EXPECT_THROW(tf::train::AdagradOptimizer({.learning_rate = 0.1, .initial_accumulator_value = 0}),
                errors::InvalidArgumentError);
-  EXPECT_THROW(tf::train::AdagradDAOptimizer(tf::train::AdagradDAOptions{.learning_rate = 0.1}), errors::InvalidArgumentError);
+  EXPECT_THROW(tf::train::AdagradDAOptimizer(tf::train::AdagradDAOptions{.learning_rate = 0.1}),
+               errors::InvalidArgumentError);
   EXPECT_THROW(tf::train::FtrlOptimizer({.learning_rate = 0.1, .learning_rate_power = 1}),
                errors::InvalidArgumentError);
   EXPECT_THROW(tf::train::FtrlOptimizer({.learning_rate = 0.1, .l1_regularization_strength = -1}),
