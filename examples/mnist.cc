@@ -48,7 +48,11 @@ void check_idx(IdxFile& file) {
       records(file, 0, 1).take(file.header_bytes).batch(file.header_bytes).make_one_shot_iterator().get_next<1>();
   auto body = records(file, file.header_bytes, file.record_bytes).batch(1000).make_one_shot_iterator().get_next<1>();
   tf::Session session;
-  const auto header = session.run(tf::decode_raw(head[0], tf::uint8)).to_vector<uint8_t>();
+  std::vector<uint8_t> header;
+  try {
+    header = session.run(tf::decode_raw(head[0], tf::uint8)).to_vector<uint8_t>();
+  } catch (const tf::errors::OutOfRangeError&) {
+  }  // an empty file
   const auto number = [&](size_t i) {
     return static_cast<int64_t>(header.at(4 * i)) << 24 | header.at(4 * i + 1) << 16 | header.at(4 * i + 2) << 8 |
            header.at(4 * i + 3);
