@@ -25,7 +25,8 @@ bool is_damage(const errors::OpError& e) {
 }
 
 bool restore_newest_intact(Session& session, Saver saver, const std::string& checkpoint_dir) {
-  const std::optional<CheckpointStateInfo> state = get_checkpoint_state(checkpoint_dir);
+  // A state file that cannot be read is an error here: starting anew would write over the checkpoints it named.
+  const std::optional<CheckpointState> state = value_or_raise(millrace::get_checkpoint_state(checkpoint_dir));
   if (!state || state->model_checkpoint_path.empty()) return false;
   const std::vector<std::string> candidates = checkpoints_newest_first(checkpoint_dir);
   if (candidates.empty()) {
