@@ -14,6 +14,12 @@ namespace {
 
 absl::Status const_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const Tensor value, c.attr<Tensor>("value"));
+  // Here and not in the kernel, which is never made where the value is folded.
+  MR_ASSIGN_OR_RETURN(const DataType dtype, c.attr<DataType>("dtype"));
+  if (value.dtype() != dtype) {
+    return invalid_argument("Type mismatch between value (", dtype_name(value.dtype()), ") and dtype (",
+                            dtype_name(dtype), ")");
+  }
   return c.set_output(0, PartialTensorShape(value.shape()));
 }
 
@@ -21,11 +27,6 @@ class Const final : public Kernel {
  public:
   absl::Status init(KernelInit& init) override {
     MR_ASSIGN_OR_RETURN(value_, init.attr<Tensor>("value"));
-    MR_ASSIGN_OR_RETURN(const DataType dtype, init.attr<DataType>("dtype"));
-    if (value_.dtype() != dtype) {
-      return invalid_argument("DataType mismatch between value (", dtype_name(value_.dtype()), ") and dtype (",
-                              dtype_name(dtype), ")");
-    }
     return absl::OkStatus();
   }
   absl::Status compute(KernelContext& ctx) override { return ctx.set_output(0, value_); }
