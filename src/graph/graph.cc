@@ -111,6 +111,7 @@ absl::Status GraphImpl::check_spec(const NodeSpec& spec) const {
 absl::Status GraphImpl::resolve_op(const NodeSpec& spec, Node* node) const {
   node->entry_ = registry_.find(spec.type);
   if (!node->entry_) {
+    if (spec.type.empty()) return invalid_argument("Node '", spec.name, "' does not specify an operation");
     std::shared_ptr<const FunctionDef> function = library_->find(spec.type);
     if (!function)
       return not_found("Op type not registered '", spec.type,

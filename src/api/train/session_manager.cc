@@ -58,11 +58,12 @@ void restore_newest_intact(Session& session, Saver saver, const std::string& che
 
 void sleep_for(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(std::max(0.0, seconds))); }
 
-// The state of the directory; waits for one if asked to.
-std::optional<CheckpointStateInfo> wait_for_state(const RecoverSessionOptions& o, double recovery_wait_secs) {
+// The state of the directory; waits for one if asked to. A state file that cannot be read is an error here: starting
+// anew would write over the checkpoints it named.
+std::optional<CheckpointState> wait_for_state(const RecoverSessionOptions& o, double recovery_wait_secs) {
   double waited = 0;
   while (true) {
-    std::optional<CheckpointStateInfo> state = get_checkpoint_state(o.checkpoint_dir);
+    std::optional<CheckpointState> state = value_or_raise(millrace::get_checkpoint_state(o.checkpoint_dir));
     if (state && !state->model_checkpoint_path.empty()) return state;
     if (!o.wait_for_checkpoint || waited >= o.max_wait_secs) return std::nullopt;
     log_info("Waiting for checkpoint to be available.");

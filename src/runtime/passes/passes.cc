@@ -40,18 +40,25 @@ void Replacements::add(ValueRef from, ValueRef to) {
   empty_ = false;
 }
 
-ValueRef Replacements::find(ValueRef value) const {
-  while (static_cast<size_t>(value.node) < by_node_.size()) {
-    const auto& outputs = by_node_[static_cast<size_t>(value.node)];
-    if (static_cast<size_t>(value.index) >= outputs.size()) break;
-    const ValueRef next = outputs[static_cast<size_t>(value.index)];
-    if (next.node < 0) break;
-    value = next;
+ValueRef Replacements::find(ValueRef value) {
+  const auto next_of = [&](const ValueRef& v) -> ValueRef* {
+    if (static_cast<size_t>(v.node) >= by_node_.size()) return nullptr;
+    auto& outputs = by_node_[static_cast<size_t>(v.node)];
+    if (static_cast<size_t>(v.index) >= outputs.size()) return nullptr;
+    ValueRef& next = outputs[static_cast<size_t>(v.index)];
+    return next.node < 0 ? nullptr : &next;
+  };
+  ValueRef last = value;
+  while (const ValueRef* next = next_of(last)) last = *next;
+  // A chain of a million identities is walked once, not once for each reader.
+  while (ValueRef* next = next_of(value)) {
+    value = *next;
+    *next = last;
   }
-  return value;
+  return last;
 }
 
-void Replacements::apply(Plan& plan) const {
+void Replacements::apply(Plan& plan) {
   if (empty_) return;
   for (PlanNode& node : plan.nodes) {
     for (ValueRef& input : node.inputs) input = find(input);

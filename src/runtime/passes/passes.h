@@ -39,8 +39,8 @@ class Replacements {
   explicit Replacements(size_t nodes) : by_node_(nodes) {}
   void add(ValueRef from, ValueRef to);
   bool empty() const { return empty_; }
-  ValueRef find(ValueRef value) const;  // follows chains
-  void apply(Plan& plan) const;
+  ValueRef find(ValueRef value);  // follows chains, and shortens them for the next time
+  void apply(Plan& plan);
 
  private:
   std::vector<std::vector<ValueRef>> by_node_;
