@@ -37,7 +37,7 @@ bool is_damage(const errors::OpError& e) {
 }
 
 void restore_newest_intact(Session& session, Saver saver, const std::string& checkpoint_dir,
-                           const CheckpointStateInfo& state) {
+                           const CheckpointState& state) {
   const std::vector<std::string> candidates = checkpoints_newest_first(checkpoint_dir);
   if (candidates.empty()) {
     saver.restore(session, state.model_checkpoint_path);  // says that it is missing
@@ -99,7 +99,7 @@ std::pair<Session, bool> SessionManager::restore_checkpoint(const std::string& m
     return {session, true};
   }
   if (o.checkpoint_dir.empty()) return {session, false};
-  const std::optional<CheckpointStateInfo> state = wait_for_state(o, options_.recovery_wait_secs);
+  const std::optional<CheckpointState> state = wait_for_state(o, options_.recovery_wait_secs);
   if (!state) return {session, false};
   restore_newest_intact(session, o.saver, o.checkpoint_dir, *state);
   return {session, true};

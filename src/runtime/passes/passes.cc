@@ -34,6 +34,7 @@ absl::StatusOr<PlanNode> make_plan_constant(const Runtime& runtime, std::string 
 }
 
 void Replacements::add(ValueRef from, ValueRef to) {
+  if (by_node_.size() <= static_cast<size_t>(from.node)) by_node_.resize(static_cast<size_t>(from.node) + 1);
   auto& outputs = by_node_[static_cast<size_t>(from.node)];
   if (outputs.size() <= static_cast<size_t>(from.index)) outputs.resize(static_cast<size_t>(from.index) + 1);
   outputs[static_cast<size_t>(from.index)] = to;
@@ -115,6 +116,7 @@ absl::Status run_passes(Plan& plan, Runtime& runtime) {
     bool wanted;
   };
   const Pass passes[] = {
+      {inline_functions, options.inline_functions},  // first: the others see into the bodies
       {dereference_fetches, true},
       {late_reads, true},  // while variables and their reads still stand as built
       {skip_identities, options.arithmetic},

@@ -10,6 +10,8 @@ namespace millrace {
 // All passes that the session's options allow, in order.
 absl::Status run_passes(Plan& plan, Runtime& runtime);
 
+// Calls of library functions become the nodes of their bodies.
+absl::Status inline_functions(Plan& plan, Runtime& runtime);
 // Fetched references become values where the variable stands in the step's order: what a fetch saw before the updates.
 absl::Status dereference_fetches(Plan& plan, Runtime& runtime);
 // Computes what depends on constants alone, and shapes that are known.
@@ -36,7 +38,7 @@ absl::StatusOr<PlanNode> make_plan_constant(const Runtime& runtime, std::string 
 // Readers of `from` read `to` instead, fetches included.
 class Replacements {
  public:
-  explicit Replacements(size_t nodes) : by_node_(nodes) {}
+  explicit Replacements(size_t nodes) : by_node_(nodes) {}  // grows where more are replaced
   void add(ValueRef from, ValueRef to);
   bool empty() const { return empty_; }
   ValueRef find(ValueRef value);  // follows chains, and shortens them for the next time
