@@ -3,10 +3,6 @@
 #include "ops/families.h"
 
 namespace millrace {
-void register_queue(Registry& registry);  // TEMPORARY
-}
-
-namespace millrace {
 
 const Registry& all_ops() {
   static const Registry* const registry = [] {

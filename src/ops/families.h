@@ -37,6 +37,7 @@ void register_matmul(Registry& registry);
 void register_pad(Registry& registry);
 void register_parsing(Registry& registry);
 void register_partition(Registry& registry);
+void register_queue(Registry& registry);
 void register_random(Registry& registry);
 void register_random_rejection(Registry& registry);
 void register_range(Registry& registry);

@@ -307,7 +307,6 @@ absl::Status queue_scalar_shape(ShapeContext& c) {
 
 }  // namespace
 
-void register_queue(Registry& registry);  // TEMPORARY
 void register_queue(Registry& registry) {
   const auto queue = [&](const char* name) { return registry.op(name).output("handle: resource"); };
   queue("FIFOQueueV2")

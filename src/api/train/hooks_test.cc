@@ -48,7 +48,7 @@ TEST_F(HooksTest, timer_triggers_by_steps_or_seconds) {
 
 TEST_F(HooksTest, logs_tensors_by_name_sorted_by_tag_and_at_the_end) {
   auto as_default = Graph().as_default();
-  const Output b = constant(std::vector<int32_t>{1, 2}, {.name = "b"});
+  constant(std::vector<int32_t>{1, 2}, {.name = "b"});
   train({LoggingTensorHook({{"z", "b:0"}, {"loss", "loss"}}, {.every_n_iter = 2, .at_end = true})}, 3);
   EXPECT_THAT(log_of_run(), ElementsAre("loss = 4.0, z = [1 2]", "loss = 0.36602488, z = [1 2] (T sec)",
                                         "loss = 0.110722534, z = [1 2] (T sec)"));
