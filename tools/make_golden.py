@@ -13,16 +13,19 @@ import pathlib
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 os.environ['TF_ENABLE_ONEDNN_OPTS'] = '0'
 
-from golden import arrays, data, elementwise, files, maths, queues, record, state, training  # noqa: E402 (after the environment)
+from golden import (arrays, convolution, data, elementwise, files, images, maths, matrices,  # noqa: E402
+                    metrics, programs, queues, record, segments, special, state, strings, training, updates)  # after the environment
 
 FOLDERS = {
-    'ops': [elementwise.make, arrays.make, maths.make, queues.make, state.make],
+    'ops': [elementwise.make, arrays.make, images.make, maths.make, queues.make, state.make, convolution.make, special.make, segments.make,
+            matrices.make, strings.make, updates.make, programs.calls],
+    'programs': [programs.make],
     'random': [maths.make_random],
     'events/summary_ops': [state.make_summaries],
     'gradients': [training.make_gradients],
     'losses': [training.make_losses],
-    'metrics': [training.make_metrics],
-    'training': [training.make_trajectories],
+    'metrics': [metrics.make],
+    'training': [training.make_trajectories, training.make_learning_rates],
     'data': [data.make],
 }
 TREES = {'checkpoints': files.make_checkpoints, 'metagraph': files.make_metagraphs}

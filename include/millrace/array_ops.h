@@ -9,6 +9,8 @@
 
 namespace millrace {
 
+#pragma GCC visibility push(default)
+
 // --- making values
 
 struct FillOptions {
@@ -183,5 +185,7 @@ struct PrintOptions {
 };
 // The input, and a line on stderr whenever it is computed.
 Output Print(const Input& input, const std::vector<Output>& data, const PrintOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

@@ -11,6 +11,8 @@
 
 namespace millrace {
 
+#pragma GCC visibility push(default)
+
 class AttrValue;
 using AttrMap = std::map<std::string, AttrValue, std::less<>>;
 
@@ -75,5 +77,7 @@ class AttrValue {
   template <class T> struct is_vector<std::vector<T>> : std::true_type {};
   Value value_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

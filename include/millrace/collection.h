@@ -11,6 +11,8 @@
 
 namespace millrace {
 
+#pragma GCC visibility push(default)
+
 // An object of the API that collections hold: a variable, a queue runner, a saver, a control flow context.
 class CollectionObject {
  public:
@@ -22,5 +24,7 @@ class CollectionObject {
 };
 
 using CollectionItem = std::variant<Output, Operation, std::string, int64_t, float, std::shared_ptr<CollectionObject>>;
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

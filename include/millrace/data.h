@@ -20,6 +20,8 @@
 
 namespace millrace::data {
 
+#pragma GCC visibility push(default)
+
 // The dtypes and shapes of an element's components.
 struct ElementSpec {
   std::vector<DataType> types;
@@ -163,5 +165,17 @@ struct TFRecordOptions {
 };
 // The records of files, one string each; files one after the other.
 Dataset TFRecordDataset(const Input& filenames, const TFRecordOptions& options = {});
+
+struct FixedLengthRecordOptions {
+  int64_t header_bytes = 0;  // skipped at the start of each file
+  int64_t footer_bytes = 0;  // and at its end
+  std::optional<int64_t> buffer_size = {};
+  std::string compression_type = {};  // "", "ZLIB" or "GZIP"
+};
+// The records of files that are nothing but records of `record_bytes` bytes, one string each.
+Dataset FixedLengthRecordDataset(const Input& filenames, int64_t record_bytes,
+                                 const FixedLengthRecordOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::data

@@ -9,6 +9,8 @@
 
 namespace millrace::errors {
 
+#pragma GCC visibility push(default)
+
 // TensorFlow's error codes (error_codes.proto).
 enum class Code {
   kOk = 0,
@@ -77,5 +79,7 @@ MR_ERROR_CLASS(Unauthenticated, kUnauthenticated)
 
 // Throws the class of `code`.
 [[noreturn]] void raise(Code code, const std::string& message, Where where = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::errors

@@ -19,6 +19,8 @@ class SessionLog;
 class Summary;
 }  // namespace tensorflow
 
+#pragma GCC visibility push(default)
+
 namespace millrace {
 class RunMetadata;
 }
@@ -69,3 +71,5 @@ class FileWriterCache {
 };
 
 }  // namespace millrace::summary
+
+#pragma GCC visibility pop

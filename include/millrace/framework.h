@@ -30,6 +30,8 @@ namespace millrace {
 class GraphImpl;
 struct ScopeState;  // what a guard restores
 
+#pragma GCC visibility push(default)
+
 // While it lives its graph is the thread's default graph.
 class [[nodiscard]] DefaultGraph {
  public:
@@ -266,5 +268,7 @@ struct ImportedElements {
 };
 // Into the default graph. NotFoundError for op types that are not registered.
 ImportedElements import_graph_def(const tensorflow::GraphDef& graph_def, const ImportGraphDefOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

@@ -11,6 +11,8 @@
 
 namespace millrace {
 
+#pragma GCC visibility push(default)
+
 enum class UnconnectedGradients { NONE, ZERO };
 enum class AggregationMethod { ADD_N = 0, EXPERIMENTAL_TREE = 1, EXPERIMENTAL_ACCUMULATE_N = 2, DEFAULT = ADD_N };
 
@@ -47,5 +49,7 @@ std::vector<Gradient> gradients(const std::vector<Input>& ys, const std::vector<
 
 // A slices gradient as a dense tensor (UnsortedSegmentSum), as TF1's conversion does; dense ones unchanged.
 Output dense_gradient(const Gradient& gradient);
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

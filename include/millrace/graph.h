@@ -14,7 +14,10 @@
 
 namespace millrace {
 
-class Node;   // a node of a graph; lives as long as its graph
+class Node;  // a node of a graph; lives as long as its graph
+
+#pragma GCC visibility push(default)
+
 class Graph;  // millrace/framework.h
 
 class Operation;
@@ -136,5 +139,7 @@ class Input {
   bool is_number_ = false;
   std::source_location where_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

@@ -9,6 +9,8 @@
 
 namespace millrace::losses {
 
+#pragma GCC visibility push(default)
+
 struct Reduction {
   static constexpr const char* NONE = "none";
   static constexpr const char* SUM = "weighted_sum";
@@ -71,5 +73,7 @@ Output get_regularization_loss(std::string_view scope = {}, std::string_view nam
 // The sum of all collected losses; InvalidArgumentError if there are none.
 Output get_total_loss(bool add_regularization_losses = true, std::string_view name = "total_loss",
                       std::string_view scope = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::losses

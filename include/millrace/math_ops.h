@@ -11,6 +11,8 @@
 
 namespace millrace {
 
+#pragma GCC visibility push(default)
+
 // A function of one tensor that keeps its shape. An object, so that it can be handed on as an activation.
 class UnaryOp {
  public:
@@ -179,5 +181,7 @@ using millrace::abs, millrace::add, millrace::add_n, millrace::argmax, millrace:
     millrace::rsqrt, millrace::sigmoid, millrace::sign, millrace::sin, millrace::sqrt, millrace::square,
     millrace::squared_difference, millrace::subtract, millrace::tan, millrace::tanh, millrace::truediv;
 }  // namespace math
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

@@ -11,6 +11,8 @@
 
 namespace millrace::metrics {
 
+#pragma GCC visibility push(default)
+
 struct Metric {
   Output value;
   Output update_op;
@@ -30,5 +32,7 @@ Metric accuracy(const Input& labels, const Input& predictions, const MetricOptio
 Metric mean_absolute_error(const Input& labels, const Input& predictions, const MetricOptions& options = {});
 Metric mean_squared_error(const Input& labels, const Input& predictions, const MetricOptions& options = {});
 Metric root_mean_squared_error(const Input& labels, const Input& predictions, const MetricOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::metrics

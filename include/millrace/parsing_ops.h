@@ -13,6 +13,8 @@
 
 namespace millrace {
 
+#pragma GCC visibility push(default)
+
 // A feature of which every example has as many values as the shape takes. Without a default value it must be there.
 struct FixedLenFeature {
   FixedLenFeature(TensorShape feature_shape, DataType feature_dtype, Input default_feature_value = {})
@@ -56,5 +58,7 @@ struct DecodeRawOptions {
 };
 // Bytes as numbers: a further, last dimension.
 Output decode_raw(const Input& input_bytes, DataType out_type, const DecodeRawOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

@@ -17,6 +17,8 @@
 
 namespace millrace {
 
+#pragma GCC visibility push(default)
+
 struct CloseOptions {
   bool cancel_pending_enqueues = false;  // else these are waited for
   std::string name = {};
@@ -100,5 +102,7 @@ class PriorityQueue : public QueueBase {
   PriorityQueue(int64_t capacity, const std::vector<DataType>& types, const std::vector<PartialTensorShape>& shapes,
                 const PriorityQueueOptions& options = {});
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

@@ -7,6 +7,8 @@
 
 namespace millrace {
 
+#pragma GCC visibility push(default)
+
 struct RandomUniformOptions {
   Input minval = 0;
   Input maxval = {};  // 1 for floating types; integers need one
@@ -36,5 +38,7 @@ struct SeedOptions {
 Output random_shuffle(const Input& value, const SeedOptions& options = {});
 // Draws class numbers from unnormalized log-probabilities [batch, classes]: [batch, num_samples] int64.
 Output multinomial(const Input& logits, const Input& num_samples, const SeedOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

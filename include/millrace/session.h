@@ -29,6 +29,8 @@ namespace millrace {
 class SessionCore;
 class CallableCore;
 
+#pragma GCC visibility push(default)
+
 // --- configuration, with the names of TensorFlow's protos
 
 struct OptimizerOptions {
@@ -174,5 +176,7 @@ class Session {
   struct State;
   std::shared_ptr<State> state_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

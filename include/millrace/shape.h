@@ -14,6 +14,8 @@
 
 namespace millrace {
 
+#pragma GCC visibility push(default)
+
 // A list of dimensions with room for eight inside; TensorFlow's limit of 254 dimensions holds.
 class Dims {
  public:
@@ -88,5 +90,7 @@ class PartialTensorShape {
   bool known_ = false;
   Dims dims_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

@@ -10,6 +10,8 @@
 
 namespace millrace::summary {
 
+#pragma GCC visibility push(default)
+
 struct SummaryOptions {
   std::optional<std::vector<std::string>> collections = {};  // [GraphKeys::SUMMARIES]
   std::string family = {};                                   // a prefix that groups tags on the web page
@@ -18,6 +20,15 @@ struct SummaryOptions {
 Output scalar(const std::string& name, const Input& tensor, const SummaryOptions& options = {});
 // The distribution of all elements.
 Output histogram(const std::string& name, const Input& values, const SummaryOptions& options = {});
+struct ImageOptions {
+  int max_outputs = 3;  // images of the batch that are kept, from the first
+  std::optional<std::vector<std::string>> collections = {};
+  std::string family = {};
+};
+// Images [batch, height, width, channels] of 1, 3 or 4 channels: uint8, or floating numbers, each image scaled so that
+// its largest becomes 255 (zero becomes 128 where some are negative). Tags are NAME/image/0, /1, ..., or NAME/image
+// where max_outputs is 1.
+Output image(const std::string& name, const Input& tensor, const ImageOptions& options = {});
 // Strings, shown as Markdown.
 Output text(const std::string& name, const Input& tensor, const SummaryOptions& options = {});
 
@@ -28,5 +39,7 @@ struct MergeOptions {
 Output merge(const std::vector<Output>& inputs, const MergeOptions& options = {});
 // All collected summaries as one; absent if there are none.
 Output merge_all(std::string_view key = GraphKeys::SUMMARIES, std::string_view scope = {}, std::string_view name = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::summary

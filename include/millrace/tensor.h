@@ -17,6 +17,8 @@
 
 namespace millrace {
 
+#pragma GCC visibility push(default)
+
 // Memory with a count of its owners. Allocators make these (tensor/allocator.h).
 class Buffer {
  public:
@@ -137,5 +139,7 @@ class Tensor {
   void* data_ = nullptr;      // inside buffer_; null if there are no elements
   Buffer* buffer_ = nullptr;  // counted
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

@@ -10,6 +10,11 @@
 
 namespace millrace {
 
+class ResourceHandle;  // tensor/handle.h: names a resource of a session; never a pointer that a feed could forge
+class Variant;         // tensor/handle.h: a typed value that only ops look into
+
+#pragma GCC visibility push(default)
+
 // The numbers are TensorFlow's (types.proto); a reference type is its value type + 100.
 enum class DataType : int32_t {
   kInvalid = 0,
@@ -112,9 +117,6 @@ struct Qint32 {
 using Complex64 = std::complex<float>;
 using Complex128 = std::complex<double>;
 
-class ResourceHandle;  // tensor/handle.h: names a resource of a session; never a pointer that a feed could forge
-class Variant;         // tensor/handle.h: a typed value that only ops look into
-
 // "float", "int32", "string", ..., with "_ref" for reference types: TensorFlow's names.
 std::string dtype_name(DataType dtype);
 // The inverse; kInvalid for an unknown name.
@@ -163,5 +165,7 @@ MR_DATA_TYPE(uint32_t, kUint32)
 MR_DATA_TYPE(uint64_t, kUint64)
 #undef MR_DATA_TYPE
 template <class T> inline constexpr DataType dtype_of = DataTypeOf<T>::value;
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

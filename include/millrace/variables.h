@@ -24,6 +24,8 @@ namespace millrace {
 
 class VariableImpl;
 
+#pragma GCC visibility push(default)
+
 // Makes a variable's first value. Passed around by value; a null one means the default.
 class Initializer {
  public:
@@ -39,15 +41,20 @@ class Initializer {
       : function_(std::move(function)) {}  // NOLINT
   // A constant value: then the variable's shape is the value's.
   Initializer(Tensor value) : value_(std::move(value)) {}  // NOLINT
-  explicit operator bool() const { return function_ != nullptr || value_.has_value(); }
+  // The same with a symbolic value.
+  explicit Initializer(const Output& value) : output_(value) {}
+  explicit operator bool() const { return function_ != nullptr || is_value(); }
   // The dtype it was told to make; kInvalid if the variable's counts.
   Output operator()(const TensorShape& shape, DataType dtype) const { return function_({shape, dtype}); }
-  const Tensor& value() const { return value_; }
-  bool is_value() const { return value_.has_value(); }
+  Input value(std::source_location where = std::source_location::current()) const {
+    return output_ ? Input(output_, where) : Input(value_, where);
+  }
+  bool is_value() const { return value_.has_value() || static_cast<bool>(output_); }
 
  private:
   Function function_;
   Tensor value_;
+  Output output_;
 };
 
 struct ConstantInitializerOptions {
@@ -293,5 +300,7 @@ Output report_uninitialized_variables(const ReportUninitializedOptions& options 
 Output assign(const Variable& ref, const Input& value, const AssignOptions& options = {});
 Output assign_add(const Variable& ref, const Input& value, const AssignOptions& options = {});
 Output assign_sub(const Variable& ref, const Input& value, const AssignOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace

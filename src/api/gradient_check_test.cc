@@ -4,6 +4,7 @@
 
 #include "api/op_builder.h"
 #include "autodiff/checker.h"
+#include "base/strings.h"
 #include "gtest/gtest.h"
 #include "millrace/gradients.h"
 #include "millrace/session.h"
@@ -19,6 +20,7 @@ struct Case {
   std::function<Output(const Outputs& x)> build;
   double low = -2;
   double high = 2;
+  bool in_float = false;  // computes in float whatever comes in: larger steps, less accuracy
 };
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
 
@@ -272,7 +274,10 @@ std::vector<Case> shapes_and_selection() {
        {m},
        [](const Outputs& x) {
          return op("Cast", {op("Cast", {x[0]}, {{"DstT", float32}})}, {{"DstT", float64}});
-       }},
+       },
+       -2,
+       2,
+       true},
       {"CheckNumerics",
        {m},
        [](const Outputs& x) {
@@ -334,9 +339,109 @@ std::vector<Case> second_order() {
   return cases;
 }
 
+// All of these are linear in the images, so that large steps do no harm.
+std::vector<Case> resized_images() {
+  std::vector<Case> cases;
+  for (const char* type : {"ResizeBilinear", "ResizeBicubic", "ResizeNearestNeighbor"}) {
+    for (const char* mapping : {"", "align_corners", "half_pixel_centers"}) {
+      for (const std::vector<int32_t>& size : {std::vector<int32_t>{3, 7}, std::vector<int32_t>{6, 2}}) {
+        AttrMap attrs;
+        if (*mapping) attrs.emplace(mapping, true);
+        cases.push_back({str_cat(type, *mapping ? "_" : "", mapping, "_", size[0], "x", size[1]),
+                         {TensorShape({2, 4, 5, 2})},
+                         [=](const Outputs& x) {
+                           return op(type, {x[0], ints(size)}, attrs);
+                         },
+                         -2,
+                         2,
+                         true});
+      }
+    }
+  }
+  for (const char* method : {"bilinear", "nearest"}) {
+    cases.push_back(
+        {str_cat("CropAndResize_", method),
+         {TensorShape({2, 4, 5, 2})},
+         [=](const Outputs& x) {
+           const Output boxes =
+               constant(Tensor(TensorShape({2, 4}), std::vector<float>{0.1f, 0.2f, 0.9f, 0.7f, 1.1f, 0, 0.3f, 1.2f}));
+           return op("CropAndResize", {x[0], boxes, ints({1, 0}), ints({3, 4})}, {{"method", std::string(method)}});
+         },
+         -2,
+         2,
+         true});
+  }
+  return cases;
+}
+
+std::vector<Case> images() {
+  using Ints = std::vector<int64_t>;
+  std::vector<Case> cases;
+  struct Window {
+    const char* name;
+    AttrMap attrs;
+    TensorShape image, filter;
+  };
+  const auto attrs = [](Ints strides, const char* padding, Ints dilations = {1, 1, 1, 1}, const char* format = "NHWC") {
+    return AttrMap{{"strides", std::move(strides)},
+                   {"padding", padding},
+                   {"dilations", std::move(dilations)},
+                   {"data_format", format}};
+  };
+  const Window windows[] = {
+      {"same", attrs({1, 1, 1, 1}, "SAME"), {2, 4, 3, 2}, {3, 2, 2, 3}},
+      {"strides", attrs({1, 2, 2, 1}, "VALID"), {1, 5, 6, 2}, {2, 3, 2, 2}},
+      {"dilated", attrs({1, 1, 1, 1}, "SAME", {1, 2, 1, 1}), {1, 5, 4, 2}, {3, 2, 2, 2}},
+      {"nchw", attrs({1, 1, 2, 1}, "SAME", {1, 1, 1, 1}, "NCHW"), {2, 3, 4, 3}, {2, 2, 3, 2}},
+  };
+  for (const Window& w : windows) {
+    for (const char* type : {"Conv2D", "DepthwiseConv2dNative"}) {
+      if (std::string_view(type) != "Conv2D" && std::string_view(w.name) == "nchw") continue;  // unequal strides
+      cases.push_back({std::string(type) + "_" + w.name, {w.image, w.filter}, [w, type](const Outputs& x) {
+                         return op(type, {x[0], x[1]}, w.attrs);
+                       }});
+    }
+    cases.push_back({std::string("second_Conv2D_") + w.name, {w.image, w.filter}, [w](const Outputs& x) {
+                       const Output y = op("Tanh", {op("Conv2D", {x[0], x[1]}, w.attrs)});
+                       const std::vector<Gradient> g = gradients({y}, {x[0], x[1]});
+                       return op("AddV2", {op("L2Loss", {g[0].dense()}), op("L2Loss", {g[1].dense()})});
+                     }});
+  }
+  cases.push_back({"Conv2D_groups", {TensorShape({1, 3, 3, 4}), TensorShape({2, 2, 2, 6})}, [=](const Outputs& x) {
+                     return op("Conv2D", {x[0], x[1]}, attrs({1, 1, 1, 1}, "SAME"));
+                   }});
+  cases.push_back({"Conv3D", {TensorShape({1, 3, 2, 4, 2}), TensorShape({2, 1, 2, 2, 3})}, [](const Outputs& x) {
+                     return op("Conv3D", {x[0], x[1]}, {{"strides", Ints{1, 1, 1, 2, 1}}, {"padding", "SAME"}});
+                   }});
+  for (const char* type : {"MaxPool", "AvgPool", "MaxPoolWithArgmax"}) {
+    for (const char* padding : {"SAME", "VALID"}) {
+      const AttrMap pool = {{"ksize", Ints{1, 3, 2, 1}}, {"strides", Ints{1, 2, 1, 1}}, {"padding", padding}};
+      cases.push_back({std::string(type) + "_" + padding, {TensorShape({2, 5, 4, 2})}, [=](const Outputs& x) {
+                         return op(type, {x[0]}, pool);
+                       }});
+    }
+  }
+  cases.push_back({"second_AvgPool", {TensorShape({1, 4, 4, 1})}, [](const Outputs& x) {
+                     const Output y =
+                         op("Tanh",
+                            {op("AvgPool", {x[0]},
+                                {{"ksize", Ints{1, 2, 2, 1}}, {"strides", Ints{1, 1, 1, 1}}, {"padding", "VALID"}})});
+                     return gradients({y}, {x[0]})[0].dense();
+                   }});
+  cases.push_back({"second_MaxPool", {TensorShape({1, 4, 4, 1})}, [](const Outputs& x) {
+                     const Output y =
+                         op("Tanh",
+                            {op("MaxPool", {x[0]},
+                                {{"ksize", Ints{1, 2, 2, 1}}, {"strides", Ints{1, 1, 1, 1}}, {"padding", "VALID"}})});
+                     return gradients({y}, {x[0]})[0].dense();
+                   }});
+  return cases;
+}
+
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (const auto& part : {elementwise(), reductions(), shapes_and_selection(), products_and_losses(), second_order()})
+  for (const auto& part : {elementwise(), reductions(), shapes_and_selection(), products_and_losses(), second_order(),
+                           images(), resized_images()})
     cases.insert(cases.end(), part.begin(), part.end());
   return cases;
 }
@@ -374,9 +479,9 @@ TEST_P(GradientCheck, agrees_with_differences) {
     }
   };
   const absl::StatusOr<GradientError> error =
-      check_gradients(graph.impl(), xs, values, y, evaluate, {.delta = c.name == "Cast" ? 1e-2 : 0});
+      check_gradients(graph.impl(), xs, values, y, evaluate, {.delta = c.in_float ? 1e-2 : 0});
   ASSERT_TRUE(error.ok()) << error.status();
-  EXPECT_LT(error->relative, c.name == "Cast" ? 1e-2 : 1e-6) << error->description;
+  EXPECT_LT(error->relative, c.in_float ? 1e-2 : 1e-6) << error->description;
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, GradientCheck, testing::ValuesIn(all_cases()),

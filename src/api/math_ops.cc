@@ -135,6 +135,10 @@ Output cast(const Input& x, DataType dtype, const NameOptions& options) {
   const SourceScope source(x);
   if (base_dtype(dtype) == DataType::kInvalid || !is_valid_dtype(base_dtype(dtype)))
     raise(invalid_argument("cast: not a dtype: ", dtype_name(dtype)));
+  // A tensor that needs no cast takes no name either.
+  if (const Output tensor = x.source() == nullptr && !x.is_literal() ? x.output() : Output();
+      tensor && tensor.dtype() == base_dtype(dtype))
+    return tensor;
   const name_scope scope(name_or(options.name, "Cast"));
   const Output from = convert_to_tensor(x, DataType::kInvalid, "x");
   if (base_dtype(from.dtype()) == base_dtype(dtype)) return from;

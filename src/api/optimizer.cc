@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/op_builder.h"
+#include "api/optimizer_support.h"
 #include "base/strings.h"
 #include "millrace/array_ops.h"
 #include "millrace/math_ops.h"
@@ -21,17 +22,6 @@ Operation assignment(const Output& assigned) {
     if (dependency.type().starts_with("Assign")) return dependency;
   }
   return op;
-}
-
-// The variable as an argument of an op that updates it.
-OpArg target(const Variable& var) { return var.ref(); }
-
-std::string_view kind(const Variable& var, std::string_view ref_type, std::string_view resource_type) {
-  return var.is_resource() ? resource_type : ref_type;
-}
-
-Output as_dtype(const Output& hyperparameter, const Variable& var) {
-  return cast(hyperparameter, base_dtype(var.dtype()));
 }
 
 }  // namespace
@@ -171,19 +161,37 @@ std::vector<Variable> Optimizer::variables() const {
   return all;
 }
 
-Variable Optimizer::zeros_slot(const Variable& var, const std::string& slot_name, const std::string& slot_op_name) {
-  if (const Variable slot = get_slot(var, slot_name)) return slot;
+namespace {
+
+// The scope of a slot: the primary's name and the optimizer's, made unique.
+VariableScopeOptions slot_scope(const Variable& var, const std::string& slot_op_name) {
   VariableScopeOptions options;
   options.default_name = op_name(var) + "/" + slot_op_name;
-  const variable_scope scope("", options);
+  return options;
+}
+
+}  // namespace
+
+Variable Optimizer::slot_with_initializer(const Variable& var, const Initializer& initializer,
+                                          const std::string& slot_name, const std::string& slot_op_name) {
+  if (const Variable slot = get_slot(var, slot_name)) return slot;
+  const variable_scope scope("", slot_scope(var, slot_op_name));
   const colocate_with colocated(var.op());
-  const Variable slot = get_variable("", var.shape(),
-                                     {.dtype = base_dtype(var.dtype()),
-                                      .initializer = zeros_initializer(),
-                                      .trainable = false,
-                                      .use_resource = var.is_resource()});
+  const GetVariableOptions options{.initializer = initializer, .trainable = false, .use_resource = var.is_resource()};
+  Variable slot;
+  if (initializer.is_value()) {
+    slot = get_variable("", options);
+  } else {
+    GetVariableOptions typed = options;
+    typed.dtype = base_dtype(var.dtype());
+    slot = get_variable("", var.shape(), typed);
+  }
   slots_[slot_name].emplace_back(var, slot);
   return slot;
+}
+
+Variable Optimizer::zeros_slot(const Variable& var, const std::string& slot_name, const std::string& slot_op_name) {
+  return slot_with_initializer(var, zeros_initializer(), slot_name, slot_op_name);
 }
 
 Variable Optimizer::non_slot_variable(const Tensor& initial_value, const std::string& name, const Variable& colocated) {

@@ -1,9 +1,7 @@
 // Graphs that our API builds against those of TensorFlow's Python API, node for node. The lists in testdata were made
 // with TensorFlow 2.21 (compat.v1): each test repeats, call for call, what made its list.
 
-#include <fstream>
 #include <functional>
-#include <sstream>
 
 #include "api/op_builder.h"
 #include "api/testing_graphs.h"
@@ -17,13 +15,6 @@ namespace tf = millrace;
 
 namespace millrace {
 namespace {
-
-std::string expected(const std::string& name) {
-  std::ifstream file(std::string(MILLRACE_SOURCE_DIR) + "/src/api/testdata/" + name + ".txt");
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 void name_scopes() {
   const auto constant = [](const char* name) { tf::constant(1.f, {.name = name}); };
@@ -331,7 +322,7 @@ TEST_P(SameGraph, node_for_node) {
   const tf::Graph graph;
   const auto as_default = graph.as_default();
   GetParam().build();
-  EXPECT_EQ(describe_graph(graph.impl()), expected(GetParam().name));
+  EXPECT_EQ(describe_graph(graph.impl()), expected_graph(GetParam().name));
 }
 
 #define MR_CASE(name) \

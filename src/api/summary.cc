@@ -54,6 +54,15 @@ Output histogram(const std::string& name, const Input& values, const SummaryOpti
   return collected(create_output("HistogramSummary", {Tensor(s.tag), values}, {}, s.scope.name()), o);
 }
 
+Output image(const std::string& name, const Input& tensor, const ImageOptions& o) {
+  const SourceScope source(tensor);
+  const SummaryOptions common{.collections = o.collections, .family = o.family};
+  const SummaryScope s(name, common);
+  return collected(
+      create_output("ImageSummary", {Tensor(s.tag), tensor}, {{"max_images", int64_t{o.max_outputs}}}, s.scope.name()),
+      common);
+}
+
 Output text(const std::string& name, const Input& tensor, const SummaryOptions& o) {
   const SourceScope source(tensor);
   const Output strings = convert_to_tensor(tensor);

@@ -2,6 +2,8 @@
 // Tests hold graphs against lists of nodes that TensorFlow's Python API made, one node per line:
 //   name | type | inputs | device | @colocation
 
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "graph/graph.h"
@@ -27,6 +29,14 @@ inline std::string describe_graph(const GraphImpl& graph) {
   std::string text;
   for (const Node* node : graph.nodes()) text += describe_node(*node) + "\n";
   return text;
+}
+
+// A list of src/api/testdata.
+inline std::string expected_graph(const std::string& name) {
+  std::ifstream file(std::string(MILLRACE_SOURCE_DIR) + "/src/api/testdata/" + name + ".txt");
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 }  // namespace millrace

@@ -156,7 +156,7 @@ Variable new_variable(const std::string& name, const PartialTensorShape& shape, 
   if (initializer.is_value()) {
     if (shape.is_fully_defined()) refuse("If initializer is a constant, do not specify shape.");
     options.dtype = o.dtype;
-    return Variable(Input(initializer.value(), o.where), options);
+    return Variable(initializer.value(o.where), options);
   }
   if (!shape.is_fully_defined())
     refuse(str_cat("Shape of a new variable (", name, ") must be fully defined, but instead was ", shape, "."));

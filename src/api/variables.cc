@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/op_builder.h"
+#include "api/safe_initial_value.h"
 #include "api/variable_impl.h"
 #include "graph/graph_def.h"
 #include "tensor/tensor.h"
@@ -92,7 +93,8 @@ class VariableBuilder {
       make_variable(scope);
     }
     check_shape();
-    impl_->initializer = create_op("Assign", {Input(impl_->variable), impl_->initial_value},
+    const Output first_value = safe_initial_value(impl_->initial_value, scope);
+    impl_->initializer = create_op("Assign", {Input(impl_->variable), first_value},
                                    {{"validate_shape", options_.validate_shape}, {"use_locking", true}});
     const colocate_with there(impl_->variable.op());
     impl_->snapshot = create_output("Identity", {impl_->variable}, {}, "read");
@@ -226,11 +228,15 @@ Output Variable::initialized_value() const {
   identity(decide.output(0), {.name = "switch_f"});
   const Output pred = identity(initialized, {.name = "pred_id"});
   // The read is made first and fed by a Switch afterwards, as TF1's contexts do it: the order of nodes shows that.
-  const std::string_view switch_op = v.is_resource ? "Switch" : "RefSwitch";
-  const Operation read = v.is_resource ? create_op("ReadVariableOp", {v.variable}, {{"dtype", v.dtype}})
-                                       : create_op("Identity", {v.variable}, {}, "read");
-  const Operation branch = create_op(switch_op, {v.variable, pred}, {}, read.name() + "/Switch/");
+  Operation read, branch;
+  {
+    const std::unique_ptr<name_scope> inside = v.is_resource ? std::make_unique<name_scope>("Read") : nullptr;
+    read = v.is_resource ? create_op("ReadVariableOp", {v.variable}, {{"dtype", v.dtype}})
+                         : create_op("Identity", {v.variable}, {}, "read");
+    branch = create_op(v.is_resource ? "Switch" : "RefSwitch", {v.variable, pred}, {}, read.name() + "/Switch/");
+  }
   raise_if_error(default_graph().set_input(read.node(), 0, branch.output(1)));
+  if (v.is_resource) read = create_op("Identity", {read.output(0)});
   Output other;
   {
     const colocate_with there(v.initial_value.op());

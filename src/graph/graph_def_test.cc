@@ -186,9 +186,9 @@ TEST(ImportTest, a_hundred_thousand_nodes_in_a_chain) {
   tensorflow::GraphDef def = graph_def(kX);
   for (int i = 0; i < 100000; ++i) {
     tensorflow::NodeDef* n = def.add_node();
-    n->set_name("n" + std::to_string(i));
+    n->set_name(str_cat("n", i));
     n->set_op("Identity");
-    n->add_input(i == 0 ? "x" : "n" + std::to_string(i - 1));
+    n->add_input(i == 0 ? "x" : str_cat("n", i - 1));
     (*n->mutable_attr())["T"].set_type(tensorflow::DT_FLOAT);
   }
   GraphImpl graph(test_ops());

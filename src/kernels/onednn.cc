@@ -1,15 +1,13 @@
 #include "kernels/onednn.h"
 
-#include <list>
 #include <memory>
-#include <mutex>
-#include <unordered_map>
 
-#include "absl/container/flat_hash_map.h"
-#include "oneapi/dnnl/dnnl.hpp"
+#include "kernels/onednn_primitives.h"
+#include "kernels/parallel.h"
+#include "kernels/team.h"
 
 namespace millrace {
-namespace {
+namespace onednn {
 
 const dnnl::engine& engine() {
   static const auto* const cpu =
@@ -17,10 +15,43 @@ const dnnl::engine& engine() {
   return *cpu;
 }
 
-// A stream per calling thread: streams are cheap but not to be shared.
 dnnl::stream& stream() {
   thread_local dnnl::stream s(engine());
   return s;
+}
+
+absl::Status failure(std::string_view what, const dnnl::error& e) {
+  if (e.status == dnnl_out_of_memory) return resource_exhausted("oneDNN ran out of memory in ", what);
+  return internal_error("oneDNN ", what, ": ", std::string_view(e.what()));
+}
+
+void append_activation(Activation activation, float alpha, dnnl::post_ops* ops) {
+  using dnnl::algorithm;
+  switch (activation) {
+    case Activation::kNone: break;
+    case Activation::kRelu: ops->append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f); break;
+    case Activation::kRelu6: ops->append_eltwise(1.0f, algorithm::eltwise_clip, 0.0f, 6.0f); break;
+    case Activation::kElu: ops->append_eltwise(1.0f, algorithm::eltwise_elu, 1.0f, 0.0f); break;
+    case Activation::kLeakyRelu: ops->append_eltwise(1.0f, algorithm::eltwise_relu, alpha, 0.0f); break;
+    case Activation::kTanh: ops->append_eltwise(1.0f, algorithm::eltwise_tanh, 0.0f, 0.0f); break;
+    case Activation::kSigmoid: ops->append_eltwise(1.0f, algorithm::eltwise_logistic, 0.0f, 0.0f); break;
+  }
+}
+
+}  // namespace onednn
+
+namespace {
+
+using onednn::engine;
+using onednn::failure;
+using onednn::stream;
+
+// A primitive is to run with as many threads as it was made for, and may split sums by them.
+void execute(const dnnl::primitive& primitive, const std::unordered_map<int, dnnl::memory>& arguments) {
+  run_in_team([&] {
+    primitive.execute(stream(), arguments);
+    stream().wait();
+  });
 }
 
 struct MatMul {
@@ -35,19 +66,6 @@ dnnl::memory::desc matrices(int64_t batch, int64_t rows, int64_t cols, bool tran
           transposed ? Dims{rows * cols, 1, rows} : Dims{rows * cols, cols, 1}};
 }
 
-void append_activation(const MatMulShape& s, dnnl::post_ops* ops) {
-  using dnnl::algorithm;
-  switch (s.activation) {
-    case Activation::kNone: break;
-    case Activation::kRelu: ops->append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f); break;
-    case Activation::kRelu6: ops->append_eltwise(1.0f, algorithm::eltwise_clip, 0.0f, 6.0f); break;
-    case Activation::kElu: ops->append_eltwise(1.0f, algorithm::eltwise_elu, 1.0f, 0.0f); break;
-    case Activation::kLeakyRelu: ops->append_eltwise(1.0f, algorithm::eltwise_relu, s.alpha, 0.0f); break;
-    case Activation::kTanh: ops->append_eltwise(1.0f, algorithm::eltwise_tanh, 0.0f, 0.0f); break;
-    case Activation::kSigmoid: ops->append_eltwise(1.0f, algorithm::eltwise_logistic, 0.0f, 0.0f); break;
-  }
-}
-
 std::shared_ptr<const MatMul> make_matmul(const MatMulShape& s) {
   auto made = std::make_shared<MatMul>();
   const bool single = s.batch == 1;
@@ -57,7 +75,7 @@ std::shared_ptr<const MatMul> make_matmul(const MatMulShape& s) {
   made->c = matrices(batch, s.m, s.n, false);
   dnnl::primitive_attr attr;
   dnnl::post_ops ops;
-  append_activation(s, &ops);
+  onednn::append_activation(s.activation, s.alpha, &ops);
   attr.set_post_ops(ops);
   if (s.has_bias) {
     using Dims = dnnl::memory::dims;
@@ -70,64 +88,28 @@ std::shared_ptr<const MatMul> make_matmul(const MatMulShape& s) {
   return made;
 }
 
-// The least recently used primitive leaves when the cache is full.
-class Cache {
- public:
-  std::shared_ptr<const MatMul> get(const MatMulShape& shape) {
-    {
-      std::lock_guard lock(mutex_);
-      if (auto it = found_.find(shape); it != found_.end()) {
-        order_.splice(order_.begin(), order_, it->second);
-        return it->second->second;
-      }
-    }
-    std::shared_ptr<const MatMul> made = make_matmul(shape);  // outside the lock: it takes long
-    std::lock_guard lock(mutex_);
-    if (auto it = found_.find(shape); it != found_.end()) return it->second->second;
-    order_.emplace_front(shape, made);
-    found_.emplace(shape, order_.begin());
-    if (static_cast<int64_t>(order_.size()) > kOnednnCacheLimit) {
-      found_.erase(order_.back().first);
-      order_.pop_back();
-    }
-    return made;
-  }
-  int64_t size() {
-    std::lock_guard lock(mutex_);
-    return static_cast<int64_t>(order_.size());
-  }
-
- private:
-  using Entry = std::pair<MatMulShape, std::shared_ptr<const MatMul>>;
-  std::mutex mutex_;
-  std::list<Entry> order_;  // most recently used first
-  absl::flat_hash_map<MatMulShape, std::list<Entry>::iterator> found_;
-};
-
+using Cache = onednn::Cache<MatMulShape, MatMul>;
 Cache& cache() {
   static auto* const c = new Cache;
   return *c;
 }
 
-absl::Status failure(std::string_view what, const dnnl::error& e) {
-  if (e.status == dnnl_out_of_memory) return resource_exhausted("oneDNN ran out of memory in ", what);
-  return internal_error("oneDNN ", what, ": ", std::string_view(e.what()));
-}
+// Products of so few multiplications are done before a team has woken up.
+constexpr int64_t kSerialProduct = 1 << 17;
 
 }  // namespace
 
 absl::Status onednn_matmul(const MatMulShape& shape, const float* a, const float* b, const float* bias, float* c) try {
-  const std::shared_ptr<const MatMul> m = cache().get(shape);
+  const std::shared_ptr<const MatMul> m = cache().get(shape, make_matmul);
   const dnnl::engine& e = engine();
   const dnnl::memory src(m->a, e, const_cast<float*>(a)), weights(m->b, e, const_cast<float*>(b)), dst(m->c, e, c);
   if (shape.has_bias) {
     const dnnl::memory add(m->bias, e, const_cast<float*>(bias));
-    m->primitive.execute(stream(),
-                         {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}, {DNNL_ARG_BIAS, add}});
+    execute(m->primitive,
+            {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}, {DNNL_ARG_BIAS, add}});
   } else {
-    m->primitive.execute(stream(), {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}});
+    execute(m->primitive, {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}});
   }
-  stream().wait();
   return absl::OkStatus();
 } catch (const dnnl::error& e) {
   return failure("matmul", e);
@@ -137,13 +119,22 @@ absl::Status onednn_matmul(const MatMulShape& shape, const float* a, const float
 
 absl::Status onednn_sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
                           const float* b, bool accumulate, float* c) {
-  const dnnl_status_t s = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
-                                     transpose_a ? m : k, b, transpose_b ? k : n, accumulate ? 1.0f : 0.0f, c, n);
+  dnnl_status_t s = dnnl_success;
+  const auto multiply = [&] {
+    s = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a, transpose_a ? m : k, b,
+                   transpose_b ? k : n, accumulate ? 1.0f : 0.0f, c, n);
+  };
+  if (m * n * k <= kSerialProduct) {
+    const SerialGuard serial;
+    multiply();
+  } else {
+    run_in_team(multiply);
+  }
   if (s == dnnl_success) return absl::OkStatus();
   if (s == dnnl_out_of_memory) return resource_exhausted("oneDNN ran out of memory in sgemm");
   return internal_error("oneDNN sgemm failed with status ", static_cast<int>(s));
 }
 
-int64_t onednn_cached_primitives() { return cache().size(); }
+int64_t onednn_cached_primitives() { return cache().size() + onednn::cached_convolutions(); }
 
 }  // namespace millrace

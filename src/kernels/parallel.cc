@@ -9,6 +9,8 @@
 #include <xmmintrin.h>
 #endif
 
+#include "kernels/team.h"
+
 namespace millrace {
 
 #ifdef _OPENMP
@@ -36,10 +38,27 @@ int intra_op_threads() { return 1; }
 
 #endif
 
-namespace parallel_internal {
+SerialGuard::SerialGuard() : threads_before_(intra_op_threads()) {
+  if (threads_before_ > 1) set_intra_op_threads(1);
+}
 
-void run_ranges(int64_t n, int threads, RangeFunction fn, void* context) {
+SerialGuard::~SerialGuard() {
+  if (threads_before_ > 1) set_intra_op_threads(threads_before_);
+}
+
+namespace parallel_internal {
+namespace {
+
+// Range `r` of `count` that [0, n) is cut into.
+void run_range(int64_t n, int64_t count, int64_t r, RangeFunction fn, void* context) {
+  const int64_t size = n / count, extra = n % count;
+  const int64_t begin = r * size + std::min(r, extra);
+  const int64_t end = begin + size + (r < extra ? 1 : 0);
+  if (begin < end) fn(context, begin, end);
+}
+
 #ifdef _OPENMP
+void run_in_region(int64_t n, int threads, RangeFunction fn, void* context) {
 #ifdef __SSE__
   // Denormals are treated in the team as on the caller, which may flush them.
   const unsigned int csr = _mm_getcsr();
@@ -50,19 +69,28 @@ void run_ranges(int64_t n, int threads, RangeFunction fn, void* context) {
     const unsigned int own = _mm_getcsr();
     if (own != csr) _mm_setcsr(csr);
 #endif
-    const int64_t count = omp_get_num_threads();
-    const int64_t me = omp_get_thread_num();
-    const int64_t size = n / count, extra = n % count;
-    const int64_t begin = me * size + std::min(me, extra);
-    const int64_t end = begin + size + (me < extra ? 1 : 0);
-    if (begin < end) fn(context, begin, end);
+    // The team may come out smaller than asked for; the ranges stay.
+    for (int64_t r = omp_get_thread_num(); r < threads; r += omp_get_num_threads()) {
+      run_range(n, threads, r, fn, context);
+    }
 #ifdef __SSE__
     if (own != csr) _mm_setcsr(own);
 #endif
   }
-#else
-  fn(context, 0, n);
+}
 #endif
+
+}  // namespace
+
+void run_ranges(int64_t n, int threads, RangeFunction fn, void* context) {
+#ifdef _OPENMP
+  if (const TeamIfFree team; team) {
+    run_in_region(n, threads, fn, context);
+    return;
+  }
+#endif
+  const SerialGuard serial;
+  for (int64_t r = 0; r < threads; ++r) run_range(n, threads, r, fn, context);
 }
 
 }  // namespace parallel_internal

@@ -1,11 +1,13 @@
 #pragma once
-// Loops split over the process's OpenMP team, which oneDNN uses too, so that there is never a second pool that spins.
-// Small work stays on the caller, as waking a team costs some microseconds.
+// Loops split over the process's OpenMP team (team.h), which oneDNN uses too, so that there is never a second pool that
+// spins. Small work stays on the caller, as waking a team costs some microseconds; where the team is busy for others,
+// the caller does all ranges itself.
 //
 //   parallel_for(n, 1.5, [&](int64_t begin, int64_t end) { ... });   // 1.5 ns per item: a hint, not a promise
 //
 // Ranges do not overlap and cover [0, n); the function runs concurrently on them and must not throw. How [0, n) is cut
-// depends on the number of threads: where sums must not, cut by size instead (see reduce.h).
+// depends on the number of threads that the caller may use, never on how many are free: where sums must not depend on
+// it, cut by size instead (see reduce.h).
 
 #include <cstdint>
 #include <type_traits>
@@ -15,6 +17,18 @@ namespace millrace {
 // The most threads that loops of the calling thread use; a session sets it around its steps. 0 means all processors.
 void set_intra_op_threads(int threads);
 int intra_op_threads();  // always >= 1; 1 without OpenMP, and inside a parallel loop
+
+// While one lives, the calling thread opens no parallel regions: neither our loops nor oneDNN's.
+class SerialGuard {
+ public:
+  SerialGuard();
+  ~SerialGuard();
+  SerialGuard(const SerialGuard&) = delete;
+  SerialGuard& operator=(const SerialGuard&) = delete;
+
+ private:
+  int threads_before_;
+};
 
 namespace parallel_internal {
 inline constexpr double kMinNanosecondsPerThread = 8000;

@@ -4,9 +4,10 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/softmax.cc"
-// clang-format off: this order
-#include "hwy/contrib/math/math-inl.h"
+// The order matters: foreach_target first.
+// clang-format off
 #include "hwy/foreach_target.h"
+#include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
 // clang-format on
 

@@ -465,10 +465,9 @@ double fresnel_cos(double x) { return fresnel(x).cos; }
 double fresnel_sin(double x) { return fresnel(x).sin; }
 
 double spence(double x) {
-  if (x != x || x < 0) return kNan;
+  if (x != x || x < 0 || x == kInf) return kNan;  // at infinity, too, in TensorFlow
   constexpr double kSixth = kPi * kPi / 6;
   if (x == 0) return kSixth;
-  if (x == kInf) return -kInf;
   const double z = 1 - x;
   if (x < 0.5) return kSixth - std::log(x) * std::log1p(-x) - dilogarithm(x);
   if (x <= 2) return dilogarithm(z);

@@ -87,6 +87,20 @@ absl::StatusOr<PartialTensorShape> parse_shape_literal(std::string_view s) {
   return make_partial_shape(dims);
 }
 
+// A vector of bytes: "uint8 [255, 0, 0, 255]". No op has needed more.
+absl::StatusOr<AttrValue> parse_tensor_literal(std::string_view s) {
+  constexpr std::string_view kType = "uint8 [";
+  if (!s.starts_with(kType) || !s.ends_with("]")) return invalid_argument("bad tensor literal ", s);
+  std::vector<uint8_t> values;
+  for (const std::string_view item : split_list(s.substr(kType.size(), s.size() - kType.size() - 1))) {
+    int value = 0;
+    if (!absl::SimpleAtoi(to_absl(item), &value) || value < 0 || value > 255)
+      return invalid_argument("bad tensor literal ", s);
+    values.push_back(static_cast<uint8_t>(value));
+  }
+  return AttrValue(Tensor(values));
+}
+
 absl::StatusOr<AttrValue> parse_scalar_value(std::string_view type, std::string_view text) {
   const std::string_view s = strip(text);
   if (type == "int") {
@@ -104,6 +118,8 @@ absl::StatusOr<AttrValue> parse_scalar_value(std::string_view type, std::string_
   } else if (type == "shape") {
     MR_ASSIGN_OR_RETURN(PartialTensorShape shape, parse_shape_literal(s));
     return AttrValue(std::move(shape));
+  } else if (type == "tensor") {
+    return parse_tensor_literal(s);
   } else if (type == "func") {
     return AttrValue(FunctionRef(unquote(s)));
   }

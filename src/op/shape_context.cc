@@ -101,9 +101,11 @@ absl::StatusOr<std::optional<int64_t>> ShapeContext::int_scalar(int i) const {
 
 absl::StatusOr<PartialTensorShape> ShapeContext::as_shape(int i) const {
   MR_ASSIGN_OR_RETURN(const PartialTensorShape vector, with_rank(i, 1));
-  MR_ASSIGN_OR_RETURN(const auto values, int_values(i));
-  if (values) {
-    if (absl::StatusOr<PartialTensorShape> shape = make_partial_shape(*values); shape.ok()) return shape;
+  // Not moved out of its StatusOr: g++ 12 then warns of an optional that it thinks uninitialized.
+  const auto values = int_values(i);
+  if (!values.ok()) return values.status();
+  if (values->has_value()) {
+    if (absl::StatusOr<PartialTensorShape> shape = make_partial_shape(**values); shape.ok()) return shape;
     else return invalid_argument(to_std(shape.status().message()), for_node(node_, inputs_));
   }
   if (const auto& partial = input_partial_value(i)) return *partial;

@@ -105,6 +105,13 @@ TEST(BiasAddGrad, sums_all_but_the_channels) {
   EXPECT_EQ(n.output(0).to_vector<float>(), (std::vector<float>{3, 7}));
 }
 
+TEST(BiasAddGrad, any_number_of_rows_without_columns_ends_at_once) {
+  OpTest t(all_ops(), "BiasAddGrad");
+  t.attr("data_format", "NCHW").input(Tensor(DataType::kFloat, {int64_t{1} << 50, 2, 0}));
+  ASSERT_TRUE(t.run().ok());
+  EXPECT_EQ(t.output(0).to_vector<float>(), (std::vector<float>{0, 0}));
+}
+
 TEST(Softmax, handles_large_and_infinite_logits) {
   OpTest t(all_ops(), "Softmax");
   t.input(Tensor({4, 3}, std::vector<float>{1000, 1000, -kInf, kInf, 1, 2, -kInf, -kInf, -kInf, kNan, 1, 2}));
@@ -159,6 +166,16 @@ TEST(CrossEntropy, refuses_labels_out_of_range) {
               std::string::npos)
         << s;
   }
+}
+
+TEST(CrossEntropy, no_rows_may_have_any_number_of_classes) {
+  OpTest t(all_ops(), "SparseSoftmaxCrossEntropyWithLogits");
+  t.input(Tensor(DataType::kFloat, {0, int64_t{1} << 62})).input(Tensor(DataType::kInt32, {0}));
+  EXPECT_TRUE(t.run().ok());
+  OpTest dense(all_ops(), "SoftmaxCrossEntropyWithLogits");
+  const Tensor none(DataType::kFloat, {0, int64_t{1} << 62});
+  dense.input(none).input(none);
+  EXPECT_TRUE(dense.run().ok());
 }
 
 }  // namespace

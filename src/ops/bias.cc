@@ -140,6 +140,10 @@ template <class T> class BiasAddGrad final : public Kernel {
     MR_ASSIGN_OR_RETURN(const TensorShape out_shape, make_shape({l.channels}));
     MR_ASSIGN_OR_RETURN(const std::span<T> out, ctx.output<T>(0, out_shape));
     if (out.empty()) return absl::OkStatus();
+    if (dy.empty()) {  // of any number of rows without columns
+      std::fill(out.begin(), out.end(), T{});
+      return absl::OkStatus();
+    }
     // By channels, so that each sum has one order whatever the number of threads.
     constexpr int64_t kBlock = 64;
     parallel_for((l.channels + kBlock - 1) / kBlock, l.outer * l.inner * kBlock / 4 + 1,

@@ -70,6 +70,7 @@ template <class T, class I> class DenseBincount final : public Kernel {
     MR_ASSIGN_OR_RETURN(const auto bins, ctx.output<T>(0, shape));
     std::fill(bins.begin(), bins.end(), T(0));
     const size_t row = rows == 0 ? 0 : values.size() / static_cast<size_t>(rows);
+    if (row == 0) return absl::OkStatus();  // however many rows there are
     for (size_t r = 0; r < static_cast<size_t>(rows); ++r) {
       const auto own = weights.empty() ? weights : weights.subspan(r * row, row);
       MR_RETURN_IF_ERROR((count<I, T>(values.subspan(r * row, row), own, binary_,

@@ -69,7 +69,7 @@ template <class T> class SoftmaxCrossEntropy final : public Kernel {
       return absl::OkStatus();
     }
     const Strides sx = strides_of(ctx.shape(0)), sl = strides_of(ctx.shape(1));
-    parallel_for(rows, 4 * n + 40, [&](int64_t begin, int64_t end) {
+    parallel_for(rows, 4.0 * static_cast<double>(n) + 40, [&](int64_t begin, int64_t end) {
       std::vector<S> x(static_cast<size_t>(n)), e(static_cast<size_t>(n));
       for (int64_t r = begin; r < end; ++r) {
         for (int64_t i = 0; i < n; ++i)
@@ -129,7 +129,7 @@ template <class T, class Label> class SparseSoftmaxCrossEntropy final : public K
     MR_ASSIGN_OR_RETURN(const TensorShape row_shape, make_shape({rows}));
     MR_ASSIGN_OR_RETURN(const std::span<T> loss, ctx.output<T>(0, row_shape));
     MR_ASSIGN_OR_RETURN(const std::span<T> backprop, ctx.forward_or_allocate<T>(0, 1, shape));
-    parallel_for(rows, 2 * n + 40, [&](int64_t begin, int64_t end) {
+    parallel_for(rows, 2.0 * static_cast<double>(n) + 40, [&](int64_t begin, int64_t end) {
       std::vector<S> wide(sizeof(T) < sizeof(S) ? static_cast<size_t>(n) : 0);
       for (int64_t r = begin; r < end; ++r) {
         const auto label = static_cast<size_t>(labels[static_cast<size_t>(r)]);

@@ -102,5 +102,17 @@ TEST(ExpandDims, and_squeeze) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST(Fill, a_zero_does_not_hide_dimensions_that_are_too_large_together) {
+  for (const std::vector<int64_t>& dims : {std::vector<int64_t>{0, int64_t{1} << 40, int64_t{1} << 40},
+                                           std::vector<int64_t>{int64_t{1} << 40, 0, int64_t{1} << 40}}) {
+    OpTest t(all_ops(), "Fill");
+    t.input(Tensor(dims)).input(Tensor(1.0f));
+    EXPECT_EQ(t.run().code(), absl::StatusCode::kInvalidArgument);
+  }
+  OpTest t(all_ops(), "Fill");
+  t.input(Tensor(std::vector<int64_t>{0, int64_t{1} << 62})).input(Tensor(1.0f));
+  EXPECT_TRUE(t.run().ok());
+}
+
 }  // namespace
 }  // namespace millrace

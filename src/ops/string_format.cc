@@ -136,7 +136,9 @@ class StringNGrams final : public Kernel {
     std::vector<int64_t> counts;
     for (size_t row = 1; row < splits.size(); ++row) {
       const auto begin = static_cast<size_t>(splits[row - 1]);
-      add_row(data.subspan(begin, static_cast<size_t>(splits[row]) - begin), &grams);
+      const auto row_data = data.subspan(begin, static_cast<size_t>(splits[row]) - begin);
+      MR_RETURN_IF_ERROR(check_work(static_cast<int64_t>(row_data.size())));
+      add_row(row_data, &grams);
       counts.push_back(static_cast<int64_t>(grams.size()));
       if (grams.size() > kMaxGrams) return resource_exhausted("StringNGrams: more than ", kMaxGrams, " n-grams.");
     }
@@ -153,11 +155,25 @@ class StringNGrams final : public Kernel {
     return absl::OkStatus();
   }
 
+  int64_t padding(int64_t width) const { return std::min(pad_width_ < 0 ? width - 1 : pad_width_, width - 1); }
+
+  // Widths come from the graph: padding alone could fill the memory with n-grams of any length.
+  absl::Status check_work(int64_t n) const {
+    for (const int64_t width : widths_) {
+      const CheckedInt count = CheckedInt(padding(width)) * 2 + n + 1 - width;
+      if (count.valid() && count.value() <= 0) continue;
+      if (const CheckedInt pieces = count * width; !pieces.valid() || pieces.value() > kMaxPieces)
+        return resource_exhausted("StringNGrams: n-grams of width ", width, " over ", n, " strings have more than ",
+                                  kMaxPieces, " pieces.");
+    }
+    return absl::OkStatus();
+  }
+
   void add_row(std::span<const std::string> row, std::vector<std::string>* grams) const {
     const auto n = static_cast<int64_t>(row.size());
     bool any = false;
     for (const int64_t width : widths_) {
-      const int64_t pad = std::min(pad_width_ < 0 ? width - 1 : pad_width_, width - 1);
+      const int64_t pad = padding(width);
       for (int64_t begin = -pad; begin + width <= n + pad; ++begin) {
         grams->push_back(gram(row, begin, width));
         any = true;
@@ -177,6 +193,7 @@ class StringNGrams final : public Kernel {
   }
 
   static constexpr size_t kMaxGrams = size_t{1} << 28;
+  static constexpr int64_t kMaxPieces = int64_t{1} << 28;  // of one row
   std::string separator_, left_pad_, right_pad_;
   std::vector<int64_t> widths_;
   int64_t pad_width_ = 0;
@@ -200,7 +217,8 @@ class UnsortedSegmentJoin final : public Kernel {
     MR_ASSIGN_OR_RETURN(const TensorShape shape, insert_dim(inner, 0, num_segments));
     MR_ASSIGN_OR_RETURN(const auto out, ctx.output<std::string>(0, shape));
     const auto width = static_cast<size_t>(inner.num_elements());
-    std::vector<bool> begun(static_cast<size_t>(num_segments), false);
+    // Segments without columns may be any number.
+    std::vector<bool> begun(width == 0 ? 0 : static_cast<size_t>(num_segments), false);
     for (std::string& s : out) s.clear();
     for (size_t i = 0; i < ids.size(); ++i) {
       if (ids[i] >= num_segments)
@@ -212,7 +230,7 @@ class UnsortedSegmentJoin final : public Kernel {
         if (begun[segment]) s += separator;
         s += in[i * width + k];
       }
-      begun[segment] = true;
+      if (width > 0) begun[segment] = true;
     }
     return absl::OkStatus();
   }

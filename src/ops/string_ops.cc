@@ -136,14 +136,14 @@ class StringSplitV2 final : public SplitKernel {
     pieces->push_back(s);
   }
   static void split_at_space(std::string_view s, int64_t left, std::vector<std::string_view>* pieces) {
+    // Unlike Python: no split at all leaves the space, and what follows the last split allowed is a piece even if
+    // empty.
     size_t i = 0;
+    if (left == 0) return pieces->push_back(s);
     while (true) {
       while (i < s.size() && is_space(s[i])) ++i;
+      if (left-- == 0) return pieces->push_back(s.substr(i));
       if (i == s.size()) return;
-      if (left-- <= 0) {
-        pieces->push_back(s.substr(i));
-        return;
-      }
       const size_t begin = i;
       while (i < s.size() && !is_space(s[i])) ++i;
       pieces->push_back(s.substr(begin, i - begin));
@@ -335,7 +335,7 @@ class ReduceJoin final : public Kernel {
     for (const int64_t given : axes) {
       const auto rank = static_cast<int64_t>(dims.size());
       if (given < -rank || given >= rank)
-        return invalid_argument("Invalid reduction dimension ", given, " for input with ", rank, " dimension(s)");
+        return out_of_range("Invalid reduction dimension ", given, " for input with ", rank, " dimension(s)");
       const auto axis = static_cast<size_t>(given < 0 ? given + rank : given);
       if (reduced[axis]) return invalid_argument("Duplicate reduction dimension ", given);
       reduced[axis] = true;

@@ -48,6 +48,14 @@ TEST(Strings, split) {
     EXPECT_EQ(t.output(1).to_vector<std::string>(), c.values);
     EXPECT_EQ(t.output(2).to_vector<int64_t>(), c.shape);
   }
+  OpTest spaces(all_ops(), "StringSplitV2");
+  spaces.attr("maxsplit", 1).input(Tensor(Strings{"a b  c", "", "d", " e "})).input(Tensor(""));
+  ASSERT_TRUE(spaces.run().ok());
+  EXPECT_EQ(spaces.output(1).to_vector<std::string>(), (Strings{"a", "b  c", "d", "", "e", ""}));
+  OpTest whole(all_ops(), "StringSplitV2");
+  whole.attr("maxsplit", 0).input(Tensor(Strings{" a ", ""})).input(Tensor(""));
+  ASSERT_TRUE(whole.run().ok());
+  EXPECT_EQ(whole.output(1).to_vector<std::string>(), (Strings{" a ", ""}));
   OpTest most(all_ops(), "StringSplitV2");
   most.attr("maxsplit", 1).input(Tensor(Strings{"a,b,c"})).input(Tensor(","));
   ASSERT_TRUE(most.run().ok());
@@ -156,6 +164,26 @@ TEST(Strings, hashes_are_tensorflows) {
                                    76039468344837953}));
   EXPECT_EQ(hash64("hello world") & ((uint64_t{1} << 62) - 1), uint64_t{936430787915428847});
   EXPECT_EQ(sip_hash(1, 2, "hello world") & ((uint64_t{1} << 62) - 1), uint64_t{1015233985318741638});
+}
+
+TEST(Strings, ngrams_of_an_enormous_width_are_refused) {
+  for (const int64_t width : {int64_t{1} << 40, int64_t{1} << 62}) {
+    OpTest t(all_ops(), "StringNGrams");
+    t.attr("separator", " ")
+        .attr("ngram_widths", std::vector<int64_t>{width})
+        .attr("left_pad", "l")
+        .attr("right_pad", "r");
+    t.attr("pad_width", -1).attr("preserve_short_sequences", false);
+    t.input(Tensor(Strings{"a", "b"})).input(Tensor(std::vector<int64_t>{0, 2}));
+    EXPECT_EQ(t.run().code(), absl::StatusCode::kResourceExhausted);
+  }
+}
+
+TEST(Strings, many_segments_without_columns_take_no_memory) {
+  OpTest t(all_ops(), "UnsortedSegmentJoin");
+  t.input(Tensor(string, {2, 0})).input(Tensor(std::vector<int64_t>{0, 1})).input(Tensor(int64_t{1} << 50));
+  EXPECT_TRUE(t.run().ok());
+  EXPECT_EQ(t.output(0).shape(), TensorShape({int64_t{1} << 50, 0}));
 }
 
 }  // namespace

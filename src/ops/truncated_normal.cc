@@ -102,12 +102,8 @@ template <class T> class Sampler {
   }
   void from_normal(Philox& g, std::span<T> out) {
     while (true) {
-      // As TensorFlow: of each group of normal numbers the first that fits is taken, the others are left.
-      for (const S z : D::normal(g)) {
-        const size_t before = at_;
+      for (const S z : D::normal(g))
         if (offer(z >= low_ && z <= high_, z, out)) return;
-        if (at_ != before) break;
-      }
     }
   }
   void from_uniform(Philox& g, std::span<T> out) {
@@ -152,7 +148,7 @@ template <class T> class ParameterizedTruncatedNormal final : public Kernel {
     int64_t batches = shape.dim(0), per_batch = 1;
     for (int d = 1; d < shape.rank(); ++d) per_batch *= shape.dim(d);
     std::span<const T> parameters[4];
-    bool all_single = true;
+    bool all_scalars = true;
     static constexpr const char* kNames[] = {"means", "stdevs", "minvals", "maxvals"};
     for (int i = 0; i < 4; ++i) {
       if (ctx.shape(i + 1).rank() > 1)
@@ -163,11 +159,11 @@ template <class T> class ParameterizedTruncatedNormal final : public Kernel {
         return invalid_argument("Input ", kNames[i],
                                 " should have length 1 or shape[0], got shape: ", ctx.shape(i + 1));
       }
-      all_single = all_single && count == 1;
+      all_scalars = all_scalars && ctx.shape(i + 1).rank() == 0;
     }
     MR_ASSIGN_OR_RETURN(const std::span<T> out, ctx.output<T>(0, shape));
     if (out.empty()) return absl::OkStatus();
-    if (all_single) {  // TensorFlow's batches then, which decide how far the generator moves on
+    if (all_scalars) {  // TensorFlow's batches then; each begins with fresh numbers of the generator
       per_batch = 100;
       batches = (static_cast<int64_t>(out.size()) + per_batch - 1) / per_batch;
     }

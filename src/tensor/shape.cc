@@ -48,15 +48,16 @@ absl::StatusOr<TensorShape> make_shape(std::span<const int64_t> dims) {
     return invalid_argument("shape has ", dims.size(), " dimensions, at most ", Dims::kMaxRank, " are possible");
   }
   int64_t count = 1;
-  bool overflow = false;
+  bool overflow = false, empty = false;
   for (const int64_t dim : dims) {
     if (dim < 0) return invalid_argument("shape [", absl::StrJoin(dims, ","), "]: Dimension ", dim, " must be >= 0");
-    overflow |= __builtin_mul_overflow(count, dim, &count);
+    empty |= dim == 0;
+    overflow |= __builtin_mul_overflow(count, std::max<int64_t>(dim, 1), &count);
   }
-  // A zero anywhere makes the count zero, but the other dimensions must still be ones a buffer could have.
+  // A zero anywhere makes the count zero, but the product of any of the other dimensions must still be a number.
   if (overflow)
     return invalid_argument("shape [", absl::StrJoin(dims, ","), "] is too large (more than 2**63 - 1 entries)");
-  return ShapeFactory::shape(Dims(dims), count);
+  return ShapeFactory::shape(Dims(dims), empty ? 0 : count);
 }
 
 absl::StatusOr<TensorShape> make_shape(std::initializer_list<int64_t> dims) {
@@ -70,7 +71,7 @@ absl::StatusOr<PartialTensorShape> make_partial_shape(std::span<const int64_t> d
   int64_t count = 1;
   for (const int64_t dim : dims) {
     if (dim < -1) return invalid_argument("shape [", absl::StrJoin(dims, ","), "]: Dimension ", dim, " must be >= -1");
-    if (dim >= 0 && __builtin_mul_overflow(count, dim, &count)) {
+    if (dim > 0 && __builtin_mul_overflow(count, dim, &count)) {
       return invalid_argument("shape [", absl::StrJoin(dims, ","), "] is too large (more than 2**63 - 1 entries)");
     }
   }

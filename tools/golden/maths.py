@@ -181,3 +181,61 @@ def make_random(w):
     case('RandomShuffle', 'rows', [np.arange(20, dtype='f').reshape(5, 4)], seed=6, seed2=7)
     case('RandomUniform', 'error_shape', [i32(-2)], seed=6, seed2=6, dtype=tf.float32, error=INVALID_ARGUMENT)
     case('RandomUniformInt', 'error_range', [i32(2), np.int32(4), np.int32(4)], seed=6, seed2=6, error=INVALID_ARGUMENT)
+    for k, (seed, seed2) in enumerate(SEEDS):
+        label = f'seed_{seed}_{seed2}'
+        pair = dict(seed=seed, seed2=seed2)
+        rng = rng_for('random ' + label)
+        case('RandomShuffle', f'strings_{label}', [np.array([b'a', b'b', b'c', b'd', b'e'])], **pair)
+        for dtype in (np.int32, np.int64):
+            case('Multinomial', f'{label}_{np.dtype(dtype).name}', [values(rng, [2, 4], 'f'), np.int32(9)], output_dtype=tf.as_dtype(dtype), **pair)
+        for dtype in ('float32', 'float64'):
+            t = np.dtype(dtype).type
+            loose = dict(rtol=5e-6, atol=5e-6)
+            case('ParameterizedTruncatedNormal', f'{label}_{dtype}', [i32(3, 7), values(rng, [3], dtype), values(rng, [3], dtype, 0.5, 2),
+                                                                     t([-4, -3, 1]), t([4, 5, 9])], **loose, **pair)
+            case('RandomGamma', f'{label}_{dtype}', [i32(6), values(rng, [3], dtype, 0.4, 4)], **loose, **pair)
+            case('RandomPoissonV2', f'{label}_{dtype}', [i32(6), values(rng, [3], dtype, 0.4, 30)], **pair)
+        key = np.array([seed, seed2], np.int64)
+        for dtype in (tf.float32, tf.float64):
+            case('StatelessRandomUniform', f'{label}_{dtype.name}', [i32(3, 5), key], 0.0, 0.0, dtype=dtype)
+            case('StatelessRandomNormal', f'{label}_{dtype.name}', [i32(11), key], 5e-6, 5e-6, dtype=dtype)
+            case('StatelessTruncatedNormal', f'{label}_{dtype.name}', [i32(11), key], 5e-6, 5e-6, dtype=dtype)
+        for dtype in (np.int32, np.int64):
+            case('StatelessRandomUniformInt', f'{label}_{np.dtype(dtype).name}', [i32(11), key, dtype(-9), dtype(700)])
+            case('StatelessRandomUniformFullInt', f'{label}_{np.dtype(dtype).name}', [i32(11), key], dtype=tf.as_dtype(dtype))
+        case('StatelessMultinomial', label, [values(rng, [2, 5], 'f'), np.int32(8), key])
+        case('StatelessRandomGetKeyCounter', label, [key])
+        counter, made = np.array([k, 2 * k + 1], np.uint64), np.array([seed & (2 ** 63 - 1)], np.uint64)
+        case('StatelessRandomUniformV2', label, [i32(13), made, counter, np.int32(1)], 0.0, 0.0, dtype=tf.float32)
+        case('StatelessRandomNormalV2', label, [i32(13), made, counter, np.int32(1)], 5e-6, 5e-6, dtype=tf.float32)
+        case('StatelessTruncatedNormalV2', label, [i32(13), made, counter, np.int32(1)], 5e-6, 5e-6, dtype=tf.float32)
+        case('StatelessRandomUniformIntV2', label, [i32(13), made, counter, np.int32(1), np.int32(0), np.int32(77)])
+        case('StatelessRandomUniformFullIntV2', label, [i32(13), made, counter, np.int32(1)], dtype=tf.int32)
+        case('StatelessShuffle', label, [np.arange(9, dtype='f'), made, counter, np.int32(1)])
+    case('Multinomial', 'error_rank', [np.zeros([3], 'f'), np.int32(4)], seed=1, seed2=2, error=INVALID_ARGUMENT)
+    case('RandomGamma', 'error_shape', [i32(-3), np.ones([2], 'f')], seed=1, seed2=2, error=INVALID_ARGUMENT)
+    case('StatelessRandomUniform', 'error_seed', [i32(3), np.array([1, 2, 3], 'q')], dtype=tf.float32, error=INVALID_ARGUMENT)
+    make_seeded(w)
+
+
+def make_seeded(w):
+    """Random ops whose seeds come from the API: graph seed, op seed, both; initializers."""
+    def several(seeds):
+        return [tf.random_uniform([3], seed=seeds[0]), tf.random_normal([3], seed=seeds[1]), tf.truncated_normal([3], seed=seeds[0]),
+                tf.random_uniform([3], -5, 900, tf.int32, seed=seeds[1]), tf.random_shuffle(tf.range(7), seed=seeds[0]), tf.nn.dropout(tf.ones([9]), rate=0.4, seed=seeds[1])]
+
+    for label, graph_seed, seeds in (('graph_seed_only', 21, (None, None)), ('graph_seed_only', 0, (None, None)), ('graph_and_op_seed', 21, (4, 77)),
+                                     ('graph_and_op_seed', 2 ** 31 - 1, (0, 9))):
+        graph = tf.Graph()
+        with graph.as_default():
+            tf.set_random_seed(graph_seed)
+            fetches = [t.name for t in several(seeds)]
+        finish_case(w, f'api_{label}', f'{graph_seed}', graph, fetches, rtol=5e-6, atol=5e-6)
+    for name, initializer in (('glorot_uniform', tf.glorot_uniform_initializer(seed=3)), ('glorot_normal', tf.glorot_normal_initializer(seed=3)),
+                              ('random_normal', tf.random_normal_initializer(0.5, 2.0, seed=3)), ('truncated_normal', tf.truncated_normal_initializer(1.0, 0.5, seed=3)),
+                              ('random_uniform', tf.random_uniform_initializer(-2, 3, seed=3)), ('variance_scaling', tf.variance_scaling_initializer(2.0, 'fan_out', 'uniform', seed=3)),
+                              ('constant', tf.constant_initializer([[1, 2, 3], [4, 5, 6]])), ('uniform_unit_scaling', tf.uniform_unit_scaling_initializer(1.5, seed=3))):
+        graph = tf.Graph()
+        with graph.as_default():
+            x = initializer([2, 3], tf.float32)
+        finish_case(w, 'initializers', name, graph, [x.name], rtol=5e-6, atol=5e-6)

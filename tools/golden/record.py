@@ -88,9 +88,9 @@ def finish_case(writer, file, label, graph, fetches, op=None, pre_targets=(), ru
     feeds = feeds or {}
     expected, code = None, 0
     with session(graph) as sess:
-        for target in pre_targets:
-            sess.run(target)
         try:
+            for target in pre_targets:
+                sess.run(target)
             if fetches:
                 expected = sess.run(list(fetches), feeds)
             else:
@@ -122,7 +122,7 @@ def raw(op, inputs, attrs, name='op'):
     for attr in definition.attr:
         if attr.HasField('default_value') and attr.name not in inferred:
             kind = attr.default_value.WhichOneof('value')
-            if kind in ('b', 'f', 'i', 's', 'type', 'shape'):
+            if kind in ('b', 'f', 'i', 's', 'type', 'shape', 'tensor'):
                 keywords[attr.name] = getattr(attr.default_value, kind)
             elif kind == 'list':
                 keywords[attr.name] = [v for _, values in attr.default_value.list.ListFields() for v in values]

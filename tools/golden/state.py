@@ -241,6 +241,14 @@ def make_summaries(w):
         op_case(w, 'HistogramSummary', np.array(b'w'), values(rng, [20], dtype), label=dtype)
     op_case(w, 'HistogramSummary', np.array(b'w'), np.zeros([3], 'f'), label='zeros')
     op_case(w, 'HistogramSummary', np.array(b'w'), np.array([1.0, np.nan], 'f'), label='error_nan', error=INVALID_ARGUMENT)
+    op_case(w, 'ImageSummary', np.array(b'im'), values(rng, [2, 3, 4, 3], 'uint8', 0, 255), label='uint8')
+    for dtype in ('float32', 'float64', 'half'):
+        for low in (0, -1):
+            op_case(w, 'ImageSummary', np.array(b'im'), values(rng, [4, 3, 4, 1], dtype, low, 2), label=f'{dtype}_{low}')
+    op_case(w, 'ImageSummary', np.array(b'im'), np.array([[[[1, np.nan, 2, 3], [4, 5, 6, 7]]]], 'f'), label='not_finite', max_images=1)
+    op_case(w, 'ImageSummary', np.array(b'im'), np.zeros([1, 2, 2, 3], 'f'), label='zeros')
+    op_case(w, 'ImageSummary', np.array(b'im'), np.zeros([1, 2, 2, 2], 'f'), label='error_channels', error=INVALID_ARGUMENT)
+    op_case(w, 'ImageSummary', np.array(b'im'), np.zeros([2, 2, 3], 'f'), label='error_rank', error=INVALID_ARGUMENT)
     graph = tf.Graph()
     with graph.as_default():
         parts = [tf.summary.scalar('a', 1.5), tf.summary.histogram('h', tf.constant([1.0, 2.0, 2.0]))]

@@ -147,52 +147,39 @@ def make_losses(w):
         'sigmoid_cross_entropy': (tf.losses.sigmoid_cross_entropy, (targets > .5).astype('i'), dict(label_smoothing=0.1)),
         'softmax_cross_entropy': (tf.losses.softmax_cross_entropy, onehot, dict(label_smoothing=0.05)),
         'sparse_softmax_cross_entropy': (tf.losses.sparse_softmax_cross_entropy, np.array([2, 0, 1, 1, 2]), {}),
+        'cosine_distance': (tf.losses.cosine_distance, targets, dict(axis=1)),
+        'compute_weighted_loss': (lambda labels, predictions, **options: tf.losses.compute_weighted_loss(tf.square(predictions - labels), **options), targets, {}),
     }
     per_row = ('softmax_cross_entropy', 'sparse_softmax_cross_entropy')
     for name, (loss, labels, options) in losses.items():
-        for reduction in (tf.losses.Reduction.SUM_BY_NONZERO_WEIGHTS, tf.losses.Reduction.SUM, tf.losses.Reduction.MEAN, tf.losses.Reduction.SUM_OVER_BATCH_SIZE):
-            for weighting in ('one', 'scalar', 'rows') if 'nonzero' in reduction else ('rows',):
+        for reduction in tf.losses.Reduction.all():
+            for weighting in ('one', 'scalar', 'rows', 'zeros', 'full'):
+                if weighting == 'full' and (name in per_row or name == 'cosine_distance'):
+                    continue
                 graph = tf.Graph()
                 with graph.as_default():
                     predictions = tf.constant(rng.uniform(0.1, 0.9, shape).astype('f'), name='predictions')
                     rows = np.array([0.5, 0, 2, 1, 0], 'f')
-                    weights = {'one': 1.0, 'scalar': 0.3, 'rows': rows if name in per_row else rows[:, None]}[weighting]
+                    rows = rows if name in per_row else rows[:, None]
+                    weights = {'one': 1.0, 'scalar': 0.3, 'rows': rows, 'zeros': rows * 0, 'full': rng.uniform(0, 2, shape).astype('f')}[weighting]
                     value = loss(tf.constant(labels), predictions, weights=weights, reduction=reduction, **options)
                     gradient, = tf.gradients(value, predictions)
                 finish_case(w, name, f'{reduction}_{weighting}', graph, [value.name, gradient.name], rtol=1e-4, atol=1e-6)
-
-
-def make_metrics(w):
-    for name, weighted in (('accuracy', False), ('accuracy', True), ('mean', False), ('mean', True), ('mean_squared_error', False)):
-        rng = rng_for(f'metric {name} {weighted}')
+    for label, weights in (('', 1.0), ('scalar', 0.3), ('rows', np.array([[1.0], [0.5], [2.0], [0.0], [1.0]], 'f'))):
         graph = tf.Graph()
         with graph.as_default():
-            kind = tf.int64 if name == 'accuracy' else tf.float32
-            labels, predictions = tf.placeholder(kind, [None], 'labels'), tf.placeholder(kind, [None], 'predictions')
-            weights = tf.placeholder(tf.float32, [None], 'weights') if weighted else None
-            if name == 'mean':
-                value, update = tf.metrics.mean(predictions, weights)
-            else:
-                value, update = getattr(tf.metrics, name)(labels, predictions, weights)
-            init = tf.local_variables_initializer()
-            local = tf.local_variables()
-            with session(graph) as sess:
-                sess.run(init)
-                file = name + ('_weighted' if weighted else '')
-                w.add(file, example(
-                    type='header', metric=name, weighted=int(weighted), graph_def=graph.as_graph_def().SerializeToString(deterministic=True),
-                    init_op=init.name, value=value.name, update_op=update.name, local_variables=[v.op.name for v in local],
-                    initial_value=[tensor_proto(sess.run(value))], rtol=1e-5, atol=1e-6))
-                for batch in (4, 7, 1, 3, 2):
-                    fed = {predictions: rng.randint(0, 3, batch) if kind == tf.int64 else rng.randn(batch).astype('f')}
-                    if name != 'mean':
-                        fed[labels] = rng.randint(0, 3, batch) if kind == tf.int64 else rng.randn(batch).astype('f')
-                    if weighted:
-                        fed[weights] = rng.uniform(0, 1, batch).astype('f')
-                    updated = sess.run(update, fed)
-                    w.add(file, example(type='step', feed_names=[t.name for t in fed], feed_values=[tensor_proto(v, t.dtype) for t, v in fed.items()],
-                                        update=[tensor_proto(updated)], value=[tensor_proto(sess.run(value))],
-                                        variables=[tensor_proto(v) for v in sess.run(local)]))
+            predictions = tf.constant(rng.uniform(0.1, 0.9, shape).astype('f'), name='predictions')
+            value = tf.losses.mean_pairwise_squared_error(tf.constant(targets), predictions, weights=weights)
+            gradient, = tf.gradients(value, predictions)
+        finish_case(w, 'mean_pairwise_squared_error', label, graph, [value.name, gradient.name], rtol=1e-4, atol=1e-6)
+    graph = tf.Graph()
+    with graph.as_default():
+        predictions = tf.constant(targets, name='predictions')
+        tf.losses.mean_squared_error(tf.constant(onehot), predictions)
+        tf.losses.absolute_difference(tf.constant(onehot), predictions, weights=0.25)
+        tf.losses.add_loss(tf.nn.l2_loss(predictions), tf.GraphKeys.REGULARIZATION_LOSSES)
+        total = tf.losses.get_total_loss()
+    finish_case(w, 'get_total_loss', '', graph, [total.name], rtol=1e-5, atol=1e-6)
 
 
 OPTIMIZERS = {
@@ -200,8 +187,45 @@ OPTIMIZERS = {
     'momentum': (tf.train.MomentumOptimizer, dict(learning_rate=0.1, momentum=0.8)),
     'momentum_nesterov': (tf.train.MomentumOptimizer, dict(learning_rate=0.05, momentum=0.9, use_nesterov=True)),
     'adam': (tf.train.AdamOptimizer, dict(learning_rate=0.02)),
+    'adadelta': (tf.train.AdadeltaOptimizer, dict(learning_rate=0.9, rho=0.8, epsilon=1e-4)),
+    'adagrad': (tf.train.AdagradOptimizer, dict(learning_rate=0.2, initial_accumulator_value=0.3)),
+    'adagrad_da': (lambda **arguments: tf.train.AdagradDAOptimizer(global_step=tf.train.get_or_create_global_step(), **arguments),
+                   dict(learning_rate=0.3, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2)),
     'adam_params': (tf.train.AdamOptimizer, dict(learning_rate=0.05, beta1=0.7, beta2=0.95, epsilon=1e-4)),
+    'ftrl': (tf.train.FtrlOptimizer, dict(learning_rate=0.2, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2, beta=0.1)),
+    'ftrl_shrinkage': (tf.train.FtrlOptimizer, dict(learning_rate=0.1, learning_rate_power=-0.7, l2_shrinkage_regularization_strength=0.05)),
+    'proximal_adagrad': (tf.train.ProximalAdagradOptimizer, dict(learning_rate=0.1, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2)),
+    'proximal_gradient_descent': (tf.train.ProximalGradientDescentOptimizer, dict(learning_rate=0.3, l1_regularization_strength=1e-3, l2_regularization_strength=1e-2)),
+    'rmsprop': (tf.train.RMSPropOptimizer, dict(learning_rate=0.02, decay=0.8, momentum=0.5)),
+    'rmsprop_centered': (tf.train.RMSPropOptimizer, dict(learning_rate=0.02, decay=0.7, momentum=0.3, epsilon=1e-3, centered=True)),
 }
+
+
+SCHEDULES = {  # as src/api/train/optimizer_graphs_test.cc calls them
+    'exponential': lambda s: tf.train.exponential_decay(0.1, s, 10, 0.5),
+    'exponential_staircase': lambda s: tf.train.exponential_decay(0.1, s, 10, 0.5, staircase=True),
+    'natural': lambda s: tf.train.natural_exp_decay(0.1, s, 10, 0.5),
+    'inverse': lambda s: tf.train.inverse_time_decay(0.1, s, 10, 0.5),
+    'polynomial': lambda s: tf.train.polynomial_decay(0.1, s, 20, 0.01, power=2),
+    'polynomial_cycle': lambda s: tf.train.polynomial_decay(0.1, s, 20, 0.01, cycle=True),
+    'piecewise': lambda s: tf.train.piecewise_constant(s, [10, 20], [0.1, 0.05, 0.01]),
+    'cosine': lambda s: tf.train.cosine_decay(0.1, s, 30, alpha=0.1),
+    'cosine_restarts': lambda s: tf.train.cosine_decay_restarts(0.1, s, 10),
+    'cosine_restarts_same': lambda s: tf.train.cosine_decay_restarts(0.1, s, 10, t_mul=1.0, m_mul=0.5),
+    'linear_cosine': lambda s: tf.train.linear_cosine_decay(0.1, s, 30),
+}
+
+
+def make_learning_rates(w):
+    rates = {}
+    for name, schedule in SCHEDULES.items():
+        with tf.Graph().as_default() as graph:
+            step = tf.placeholder(tf.int64, [])
+            rate = schedule(step)
+            with session(graph) as sess:
+                rates[name] = [float(sess.run(rate, {step: i})) for i in range(0, 70, 3)]
+    w.folder.mkdir(parents=True, exist_ok=True)
+    (w.folder / 'learning_rates.json').write_text(json.dumps(rates, indent=1) + '\n')
 
 
 def make_trajectories(w):
@@ -226,13 +250,14 @@ def make_trajectories(w):
                     logits = tf.nn.bias_add(tf.matmul(hidden, second), bias)
                     loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits), name='loss')
                     step = tf.train.get_or_create_global_step()
+                    arguments = dict(arguments, global_step=step) if optimizer is tf.train.AdagradDAOptimizer else arguments
                     train = optimizer(**arguments).minimize(loss, global_step=step)
                     init = tf.global_variables_initializer()
                     variables = tf.global_variables()
                     with session(graph) as sess:
                         sess.run(init)
                         w.add(file, example(
-                            type='header', config=json.dumps(dict(optimizer=name, arguments=arguments, sparse=sparse, resource=resource)),
+                            type='header', config=json.dumps(dict(optimizer=name, arguments=OPTIMIZERS[name][1], sparse=sparse, resource=resource)),
                             meta_graph=tf.train.export_meta_graph(clear_devices=True, strip_default_attrs=True).SerializeToString(deterministic=True), init_op=init.name,
                             train_op=train.name, loss=loss.name, variables=[v.op.name for v in variables],
                             initial=[tensor_proto(v) for v in sess.run(variables)], rtol=1e-4, atol=1e-5))

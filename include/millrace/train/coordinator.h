@@ -21,6 +21,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 // A named thread whose end others can wait for, with patience of their own. A handle: copies are the same thread. As
 // TF1's daemon threads it runs on where nobody waits for it, so what its body refers to must outlive the body. What the
 // body throws is logged.
@@ -109,5 +111,7 @@ class LooperThread : public std::enable_shared_from_this<LooperThread> {
   std::shared_ptr<std::shared_ptr<LooperThread>> self_;  // set when started: keeps this alive while the thread runs
   Thread thread_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

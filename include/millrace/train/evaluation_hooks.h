@@ -16,6 +16,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 // Exactly one of both cadences.
 struct EvaluationOptions {
   std::optional<int64_t> every_n_steps = {};
@@ -79,5 +81,7 @@ EarlyStoppingHook stop_if_higher_hook(const std::string& eval_dir, const std::st
                                       const EarlyStoppingOptions& options = {});
 EarlyStoppingHook stop_if_lower_hook(const std::string& eval_dir, const std::string& metric_name, double threshold,
                                      const EarlyStoppingOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

@@ -6,6 +6,8 @@
 
 #include "millrace/variables.h"
 
+#pragma GCC visibility push(default)
+
 namespace millrace {
 class Session;
 }
@@ -27,3 +29,5 @@ Output get_global_step_read();
 Output get_or_create_global_step_read();
 
 }  // namespace millrace::train
+
+#pragma GCC visibility pop

@@ -16,6 +16,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 class Scaffold;
 
 // When something is due: every so many seconds or steps, exactly one of both; always the first time.
@@ -301,5 +303,7 @@ class PreemptionHook : public SessionRunHook {
   struct Registration;
   std::shared_ptr<Registration> registration_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

@@ -20,6 +20,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 class Scaffold;
 
 // Absent ones are made by finalize, as TF1 makes them, or taken from the graph's collections (init_op, ready_op,
@@ -200,5 +202,7 @@ struct MonitoredTrainingSessionOptions {
 };
 // A chief initializes, restores, saves and writes summaries; a worker waits for it, and calls only `hooks`.
 MonitoredSession MonitoredTrainingSession(const MonitoredTrainingSessionOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

@@ -15,6 +15,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 enum class Gate { NONE = 0, OP = 1, GRAPH = 2 };
 
 struct GradientAndVariable {
@@ -73,6 +75,10 @@ class Optimizer {
   virtual Operation apply_sparse_duplicate_indices(const IndexedSlices& gradient, const Variable& var);
   virtual Operation finish(const std::vector<Operation>& update_ops, std::string_view name);
 
+  // A slot of the variable's shape and dtype; named after the variable and `op_name`. Where the initializer is a value,
+  // that value's.
+  Variable slot_with_initializer(const Variable& var, const Initializer& initializer, const std::string& slot_name,
+                                 const std::string& op_name);
   Variable zeros_slot(const Variable& var, const std::string& slot_name, const std::string& op_name);
   Variable non_slot_variable(const Tensor& initial_value, const std::string& name, const Variable& colocate_with);
   Variable get_non_slot_variable(const std::string& name) const;
@@ -161,5 +167,7 @@ class AdamOptimizer : public Optimizer {
   AdamOptions options_;
   Output learning_rate_, beta1_, beta2_, epsilon_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

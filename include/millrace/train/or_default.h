@@ -6,6 +6,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 template <class T> class OrDefault {
  public:
   OrDefault() = default;
@@ -18,5 +20,7 @@ template <class T> class OrDefault {
   bool is_default_ = true;
   std::optional<T> value_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

@@ -25,6 +25,8 @@ class QueueRunnerDef;  // <millrace/protos.h>
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 struct QueueRunnerOptions {
   Operation close_op = {};   // absent: made
   Operation cancel_op = {};  // the same, cancelling pending enqueues
@@ -73,5 +75,7 @@ struct StartQueueRunnersOptions {
 // The threads of all runners that the session's graph collects; a warning if there are none.
 std::vector<Thread> start_queue_runners(const Session& session, Coordinator* coord = nullptr,
                                         const StartQueueRunnersOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

@@ -25,6 +25,10 @@ class SaverDef;
 
 namespace millrace::train {
 
+class SaverImpl;
+
+#pragma GCC visibility push(default)
+
 struct SaverOptions {
   std::optional<std::vector<Variable>> var_list = {};           // all global variables
   std::optional<std::map<std::string, Variable>> var_map = {};  // under these names instead of their own
@@ -48,8 +52,6 @@ struct SaveOptions {
   bool write_state = true;
   bool strip_default_attrs = false;
 };
-
-class SaverImpl;
 
 // A handle: copies are the same saver.
 class Saver {
@@ -126,5 +128,7 @@ struct ImportMetaGraphOptions {
 // over its variables; no saver if there are none.
 Saver import_meta_graph(const std::string& filename, const ImportMetaGraphOptions& options = {});
 Saver import_meta_graph(const tensorflow::MetaGraphDef& meta_graph, const ImportMetaGraphOptions& options = {});
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

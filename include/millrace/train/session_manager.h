@@ -18,6 +18,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 struct SessionManagerOptions {
   Operation local_init_op = {};  // run after each creation; absent: nothing is
   // A vector of strings that is empty once the model is ready, else names what is not. Absent: always ready.
@@ -78,5 +80,7 @@ class SessionManager {
 
   SessionManagerOptions options_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

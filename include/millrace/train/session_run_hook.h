@@ -18,6 +18,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 class Coordinator;
 
 // What to run: what the caller asked for, or what a hook adds.
@@ -74,5 +76,7 @@ class Hook {
  private:
   std::shared_ptr<SessionRunHook> hook_;
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

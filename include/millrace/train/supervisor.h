@@ -25,6 +25,8 @@
 
 namespace millrace::train {
 
+#pragma GCC visibility push(default)
+
 // By default what the graph's collections hold, or what is made then and collected; std::nullopt: none.
 struct SupervisorOptions {
   std::optional<Graph> graph = {};  // the default graph; finalized
@@ -154,5 +156,7 @@ class Supervisor {
   bool graph_added_to_summary_ = false;
   Coordinator coord_;  // last: its threads use what stands above
 };
+
+#pragma GCC visibility pop
 
 }  // namespace millrace::train

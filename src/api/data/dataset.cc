@@ -218,19 +218,48 @@ Dataset Dataset::concatenate(const Dataset& other) const {
   return {create_output("ConcatenateDataset", {variant_, other.variant_}, spec_attrs(spec)), spec};
 }
 
-Dataset TFRecordDataset(const Input& filenames, const TFRecordOptions& o) {
-  const SourceScope source(filenames);
+namespace {
+
+const ElementSpec& one_string() {
+  static const ElementSpec spec{{string}, {PartialTensorShape::scalar()}};
+  return spec;
+}
+
+// What `read_file` makes of each file, one after the other.
+Dataset read_files(const Input& filenames, const std::function<Output(const Output& filename)>& read_file) {
   const Output names = convert_to_tensor(filenames, string);
   const Output flat = reshape(names, std::vector<int32_t>{-1}, {.name = "flat_filenames"});
-  const ElementSpec one_name{{string}, {PartialTensorShape::scalar()}};
+  const ElementSpec& spec = one_string();
   const Dataset files(
       create_output("TensorSliceDataset", {std::vector<Output>{flat}},
-                    {{"Toutput_types", one_name.types}, {"output_shapes", one_name.shapes}, {"is_files", true}}),
-      one_name);
-  return files.flat_map([&](const std::vector<Output>& args) {
+                    {{"Toutput_types", spec.types}, {"output_shapes", spec.shapes}, {"is_files", true}}),
+      spec);
+  return files.flat_map([&](const std::vector<Output>& args) { return Dataset(read_file(args[0]), spec); });
+}
+
+}  // namespace
+
+Dataset TFRecordDataset(const Input& filenames, const TFRecordOptions& o) {
+  const SourceScope source(filenames);
+  return read_files(filenames, [&](const Output& filename) {
     const Output compression = constant(o.compression_type, {.name = "compression_type"});
     const Output buffer = constant(o.buffer_size.value_or(-1), {.dtype = int64, .name = "buffer_size"});
-    return Dataset(create_output("TFRecordDataset", {args[0], compression, buffer}), one_name);
+    return create_output("TFRecordDataset", {filename, compression, buffer});
+  });
+}
+
+Dataset FixedLengthRecordDataset(const Input& filenames, int64_t record_bytes, const FixedLengthRecordOptions& o) {
+  const SourceScope source(filenames);
+  return read_files(filenames, [&](const Output& filename) {
+    const auto number = [](int64_t value, std::string_view name) {
+      return constant(value, {.dtype = int64, .name = name});
+    };
+    const Output record = number(record_bytes, "record_bytes");
+    const Output header = number(o.header_bytes, "header_bytes");
+    const Output footer = number(o.footer_bytes, "footer_bytes");
+    const Output buffer = number(o.buffer_size.value_or(256 << 10), "buffer_size");
+    const Output compression = constant(o.compression_type, {.name = "compression_type"});
+    return create_output("FixedLengthRecordDatasetV2", {filename, header, record, footer, buffer, compression});
   });
 }
 

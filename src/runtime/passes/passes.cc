@@ -113,7 +113,8 @@ absl::Status run_passes(Plan& plan, Runtime& runtime) {
       {skip_identities, options.arithmetic},
       {fold_constants, options.constant_folding},
       {merge_subexpressions, options.common_subexpressions},  // after folding, which makes equal constants
-      {fuse_matmul, options.fusion},                          // last: it hides the ops that others know
+      {fuse_bias, options.fusion},                            // last: these hide the ops that others know
+      {fuse_batch_norm, options.fusion},
   };
   for (const Pass& pass : passes) {
     if (!pass.wanted) continue;

@@ -18,8 +18,10 @@ absl::Status fold_constants(Plan& plan, Runtime& runtime);
 absl::Status merge_subexpressions(Plan& plan, Runtime& runtime);
 // Passes by nodes that hand on their input.
 absl::Status skip_identities(Plan& plan, Runtime& runtime);
-// MatMul, BiasAdd and an activation become _FusedMatMul.
-absl::Status fuse_matmul(Plan& plan, Runtime& runtime);
+// MatMul or Conv2D, BiasAdd and an activation become _FusedMatMul or _FusedConv2D.
+absl::Status fuse_bias(Plan& plan, Runtime& runtime);
+// FusedBatchNorm, an addition and Relu become _FusedBatchNormEx.
+absl::Status fuse_batch_norm(Plan& plan, Runtime& runtime);
 
 // --- What passes are made of.
 

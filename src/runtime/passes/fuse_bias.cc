@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <span>
 
 #include "runtime/passes/passes.h"
 
@@ -28,8 +29,8 @@ class Fuser {
 
  private:
   bool is_product(const PlanNode& node) const {
-    return node.state && !node.removed && node.op == "MatMul" && node.output_type(0) == DataType::kFloat &&
-           node.control_inputs.empty();
+    return node.state && !node.removed && (node.op == "MatMul" || node.op == "Conv2D") &&
+           node.output_type(0) == DataType::kFloat && node.control_inputs.empty();
   }
 
   // The node that alone reads output 0 of `i`, if nothing else looks at `i`; else -1.
@@ -40,13 +41,29 @@ class Fuser {
     return reader >= 0 && plan_.at(reader).control_inputs.empty() ? reader : -1;
   }
 
+  // "NHWC" for ops that know no other format.
+  static std::string data_format(const PlanNode& node) {
+    const auto format = get_attr<std::string>(node.info(), "data_format");
+    return format.ok() ? *format : "NHWC";
+  }
+
   bool is_bias(int i, int product) const {
     if (i < 0 || plan_.at(i).inputs[0] != ValueRef{product, 0}) return false;
     const PlanNode& node = plan_.at(i);
-    if (node.op == "BiasAddV1") return true;
-    if (node.op != "BiasAdd") return false;
-    const auto format = get_attr<std::string>(node.info(), "data_format");
-    return format.ok() && *format == "NHWC";
+    if (node.op != "BiasAdd" && node.op != "BiasAddV1") return false;
+    return data_format(node) == data_format(plan_.at(product));
+  }
+
+  absl::StatusOr<PlanNode> fused_node(const PlanNode& product, const std::vector<std::string>& fused,
+                                      const PlanNode& last) const {
+    AttrMap attrs = {{"T", DataType::kFloat}, {"num_args", 1}, {"fused_ops", fused}};
+    const bool is_matmul = product.op == "MatMul";
+    if (!is_matmul) attrs["TArgs"] = std::vector<DataType>{DataType::kFloat};
+    constexpr std::string_view kMatMul[] = {"transpose_a", "transpose_b"};
+    constexpr std::string_view kConv2D[] = {"strides", "padding", "explicit_paddings", "data_format", "dilations"};
+    for (const std::string_view name : is_matmul ? std::span<const std::string_view>(kMatMul) : kConv2D)
+      if (const auto it = product.info().attrs.find(name); it != product.info().attrs.end()) attrs.insert(*it);
+    return make_plan_node(runtime_, is_matmul ? "_FusedMatMul" : "_FusedConv2D", last.name, std::move(attrs), last);
   }
 
   absl::Status fuse(int product) {
@@ -60,13 +77,7 @@ class Fuser {
       last = next;
     }
     const PlanNode& mm = plan_.at(product);
-    AttrMap attrs = {{"T", DataType::kFloat}, {"num_args", 1}, {"fused_ops", fused}};
-    for (const char* name : {"transpose_a", "transpose_b"}) {
-      MR_ASSIGN_OR_RETURN(const bool value, get_attr<bool>(mm.info(), name));
-      attrs[name] = value;
-    }
-    MR_ASSIGN_OR_RETURN(
-        PlanNode node, make_plan_node(runtime_, "_FusedMatMul", plan_.at(last).name, std::move(attrs), plan_.at(last)));
+    MR_ASSIGN_OR_RETURN(PlanNode node, fused_node(mm, fused, plan_.at(last)));
     node.inputs = {mm.inputs[0], mm.inputs[1], plan_.at(bias).inputs[1]};
     node.rank = last;
     replacements_.add({last, 0}, {static_cast<int>(plan_.nodes.size()), 0});
@@ -87,10 +98,10 @@ class Fuser {
 
 }  // namespace
 
-absl::Status fuse_matmul(Plan& plan, Runtime& runtime) {
+absl::Status fuse_bias(Plan& plan, Runtime& runtime) {
   // A fused node runs where its parts did; with branches that may be dead that still holds, as all parts share their
   // fate.
-  if (runtime.registry().find("_FusedMatMul") == nullptr) return absl::OkStatus();
+  if (!runtime.registry().find("_FusedMatMul") || !runtime.registry().find("_FusedConv2D")) return absl::OkStatus();
   return Fuser(plan, runtime).run();
 }
 
