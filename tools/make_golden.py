@@ -13,10 +13,10 @@ import pathlib
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 os.environ['TF_ENABLE_ONEDNN_OPTS'] = '0'
 
-from golden import arrays, data, elementwise, files, maths, record, state, training  # noqa: E402 (after the environment)
+from golden import arrays, data, elementwise, files, maths, record, state, tensor_arrays, training  # noqa: E402 (after the environment)
 
 FOLDERS = {
-    'ops': [elementwise.make, arrays.make, maths.make, state.make],
+    'ops': [elementwise.make, arrays.make, maths.make, state.make, tensor_arrays.make],
     'random': [maths.make_random],
     'events/summary_ops': [state.make_summaries],
     'gradients': [training.make_gradients],

@@ -5,8 +5,9 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/softmax.cc"
 // clang-format off: this order
+#include "hwy/foreach_target.h"  // before all else of Highway, as it asks
+
 #include "hwy/contrib/math/math-inl.h"
-#include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // clang-format on
 

@@ -110,10 +110,12 @@ absl::Status run_passes(Plan& plan, Runtime& runtime) {
   const Pass passes[] = {
       {dereference_fetches, true},
       {late_reads, true},  // while variables and their reads still stand as built
-      {skip_identities, options.arithmetic},
+      {loosen_controls, options.arithmetic},
+      {skip_identities, options.arithmetic},  // of which fewer wait for something now
       {fold_constants, options.constant_folding},
       {merge_subexpressions, options.common_subexpressions},  // after folding, which makes equal constants
-      {fuse_matmul, options.fusion},                          // last: it hides the ops that others know
+      {fuse_matmul, options.fusion},                          // last: fusions hide the ops that others know
+      {fuse_elementwise, options.fusion},                     // of what no matrix product took along
   };
   for (const Pass& pass : passes) {
     if (!pass.wanted) continue;

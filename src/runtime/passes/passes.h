@@ -16,10 +16,14 @@ absl::Status dereference_fetches(Plan& plan, Runtime& runtime);
 absl::Status fold_constants(Plan& plan, Runtime& runtime);
 // Nodes without state that do the same to the same values become one.
 absl::Status merge_subexpressions(Plan& plan, Runtime& runtime);
+// Drops control edges that order nothing.
+absl::Status loosen_controls(Plan& plan, Runtime& runtime);
 // Passes by nodes that hand on their input.
 absl::Status skip_identities(Plan& plan, Runtime& runtime);
 // MatMul, BiasAdd and an activation become _FusedMatMul.
 absl::Status fuse_matmul(Plan& plan, Runtime& runtime);
+// Groups of elementwise float ops become _FusedElementwise.
+absl::Status fuse_elementwise(Plan& plan, Runtime& runtime);
 
 // --- What passes are made of.
 
