@@ -25,7 +25,7 @@ void steps(benchmark::State& state, const tf::Callable& step, const std::vector<
 
 void trivial_callable(benchmark::State& state) {
   const auto as_default = tf::Graph().as_default();
-  const tf::Output x = tf::placeholder(tf::float32, {});
+  const tf::Output x = tf::placeholder(tf::float32, tf::PartialTensorShape::scalar());
   const tf::Session session;
   const tf::Callable step = session.make_callable({x + 1.0f}, {x});
   steps(state, step, {tf::Tensor(1.0f)});
@@ -34,7 +34,7 @@ BENCHMARK(trivial_callable);
 
 void trivial_session_run(benchmark::State& state) {
   const auto as_default = tf::Graph().as_default();
-  const tf::Output x = tf::placeholder(tf::float32, {}), y = x + 1.0f;
+  const tf::Output x = tf::placeholder(tf::float32, tf::PartialTensorShape::scalar()), y = x + 1.0f;
   const tf::Session session;
   const tf::FeedDict feeds = {{x, tf::Tensor(1.0f)}};
   session.run(y, feeds);
@@ -45,11 +45,12 @@ BENCHMARK(trivial_session_run);
 // A thousand small ops, each waiting for the one before.
 void chain(benchmark::State& state) {
   const auto as_default = tf::Graph().as_default();
-  const tf::Output x = tf::placeholder(tf::float32, {16});
+  const tf::Output x = tf::placeholder(tf::float32, tf::PartialTensorShape{16});
+  const tf::Output square = tf::constant(std::vector<int32_t>{4, 4}), flat = tf::constant(std::vector<int32_t>{16});
   tf::Output h = x;
   for (int i = 0; i < 500; ++i) {
-    h = tf::reshape(tf::tanh(h), {4, 4});
-    h = tf::reshape(tf::matmul(h, h), {16});
+    h = tf::reshape(tf::tanh(h), square);
+    h = tf::reshape(tf::matmul(h, h), flat);
   }
   const tf::Session session;
   steps(state, session.make_callable({h}, {x}), {values({16})});
@@ -109,7 +110,8 @@ BENCHMARK(while_loop)->Unit(benchmark::kMicrosecond);
 void perceptron(benchmark::State& state) {
   const auto as_default = tf::Graph().as_default();
   const int64_t batch = state.range(0), width = state.range(1), units = state.range(2);
-  const tf::Output x = tf::placeholder(tf::float32, {batch, width}), y = tf::placeholder(tf::int64, {batch});
+  const tf::Output x = tf::placeholder(tf::float32, tf::PartialTensorShape{batch, width}),
+                   y = tf::placeholder(tf::int64, tf::PartialTensorShape{batch});
   const tf::Output hidden = tf::layers::dense(x, units, {.activation = tf::nn::relu});
   const tf::Output loss = tf::losses::sparse_softmax_cross_entropy(y, tf::layers::dense(hidden, 10));
   const auto train = tf::train::AdamOptimizer({.learning_rate = 1e-3}).minimize(loss);

@@ -24,7 +24,7 @@ BENCHMARK(scalar_events);
 
 void scalar_op(benchmark::State& state) {
   const auto as_default = tf::Graph().as_default();
-  const tf::Output x = tf::placeholder(tf::float32, {});
+  const tf::Output x = tf::placeholder(tf::float32, tf::PartialTensorShape::scalar());
   const tf::Output summary = tf::summary::scalar("loss", x);
   const tf::Session session;
   const tf::Callable step = session.make_callable({summary}, {x});
@@ -38,7 +38,7 @@ void histogram_op(benchmark::State& state) {
   const int64_t n = 1 << 20;
   std::vector<float> values(static_cast<size_t>(n));
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>((i * 37) % 1009) / 504.5f - 1.0f;
-  const tf::Output x = tf::placeholder(tf::float32, {n});
+  const tf::Output x = tf::placeholder(tf::float32, tf::PartialTensorShape{n});
   const tf::Output summary = tf::summary::histogram("weights", x);
   const tf::Session session;
   const tf::Callable step = session.make_callable({summary}, {x});

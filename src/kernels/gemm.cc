@@ -34,6 +34,27 @@ template <class S> S multiply(S a, S b) {
   else return a * b;
 }
 
+// Products of a few thousand multiplications: no scratch, no packing, on the caller.
+void tiny_matmul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a, const float* b,
+                 float* c) {
+  for (int64_t i = 0; i < m; ++i) {
+    const float* x = transpose_a ? a + i : a + i * k;
+    const int64_t step = transpose_a ? m : 1;
+    float* row = c + i * n;
+    if (transpose_b) {
+      for (int64_t j = 0; j < n; ++j) {
+        float sum = 0;
+        for (int64_t p = 0; p < k; ++p) sum += x[p * step] * b[j * k + p];
+        row[j] = sum;
+      }
+    } else {
+      std::fill_n(row, n, 0.0f);
+      for (int64_t p = 0; p < k; ++p)
+        for (int64_t j = 0; j < n; ++j) row[j] += x[p * step] * b[p * n + j];
+    }
+  }
+}
+
 void bias_and_activation(const MatMulShape& s, const float* bias, float* c) {
   if (!s.has_bias && s.activation == Activation::kNone) return;
   parallel_for(s.batch * s.m, s.n, [&](int64_t begin, int64_t end) {
@@ -130,7 +151,7 @@ absl::Status matmul(const MatMulShape& s, const float* a, const float* b, const 
     const float* bi = s.broadcast_b ? b : b + i * s.k * s.n;
     float* ci = c + i * s.m * s.n;
     if (work <= kTiny) {
-      plain_matmul(s.transpose_a, s.transpose_b, false, false, s.m, s.n, s.k, ai, bi, ci);
+      tiny_matmul(s.transpose_a, s.transpose_b, s.m, s.n, s.k, ai, bi, ci);
     } else {
       MR_RETURN_IF_ERROR(onednn_sgemm(s.transpose_a, s.transpose_b, s.m, s.n, s.k, ai, bi, false, ci));
     }

@@ -63,11 +63,11 @@ struct TileProgram::Run {
   std::span<const Form> forms;
   int64_t rows, columns;
   std::span<float* const> outputs;
-  std::vector<const float*> values;    // by value: the whole of it, null for full results that no output holds
-  std::vector<float> small;            // results that are no full matrices
-  std::vector<float> spread;           // rows repeated for tiles of several rows, and numbers
-  std::vector<const float*> repeated;  // by value: in `spread`
-  int64_t tile_rows, tile_columns;
+  std::vector<const float*> values = {};    // by value: the whole of it, null for full results that no output holds
+  std::vector<float> small = {};            // results that are no full matrices
+  std::vector<float> spread = {};           // rows repeated for tiles of several rows, and numbers
+  std::vector<const float*> repeated = {};  // by value: in `spread`
+  int64_t tile_rows = 1, tile_columns = 1;
   bool flat = true;  // no operand is a row or a column: the matrix is one long row
 
   const float* whole(int value) const { return values[static_cast<size_t>(value)]; }

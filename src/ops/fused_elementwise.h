@@ -16,7 +16,7 @@ bool is_fusible_elementwise(std::string_view op);
 
 struct FusedMember {
   std::string op, name, device, source;
-  std::vector<int> operands;  // the fused node's inputs first, then earlier members
+  std::vector<int> operands = {};  // the fused node's inputs first, then earlier members
   bool is_output = false;
 };
 

@@ -12,7 +12,7 @@ namespace {
 
 class Loosener {
  public:
-  explicit Loosener(Plan& plan) : plan_(plan) {}
+  explicit Loosener(Plan& plan) : plan_(plan), uses_(count_uses(plan)) {}
 
   absl::Status run() {
     MR_ASSIGN_OR_RETURN(const std::vector<int> order, topological_order(plan_));
@@ -27,8 +27,8 @@ class Loosener {
       for (const int from : node.control_inputs)
         if (effect_[static_cast<size_t>(from)] >= 0) keep(from, &kept, &set);
       for (const int from : node.control_inputs) {
-        if (effect_[static_cast<size_t>(from)] < 0 && !contains(set, before_[static_cast<size_t>(from)]))
-          keep(from, &kept, &set);
+        if (effect_[static_cast<size_t>(from)] >= 0) continue;
+        if (!runs_anyway(from) || !contains(set, before_[static_cast<size_t>(from)])) keep(from, &kept, &set);
       }
       node.control_inputs = std::move(kept);
     }
@@ -38,7 +38,6 @@ class Loosener {
  private:
   using Set = std::vector<uint64_t>;  // of effects
 
-  // What a run is asked for stays an effect too: it must run, whoever waits for it.
   void number_effects() {
     effect_.assign(plan_.nodes.size(), -1);
     for (size_t i = 0; i < plan_.nodes.size(); ++i) {
@@ -58,6 +57,16 @@ class Loosener {
     return op == "CheckNumerics" || op == "CheckNumericsV2" || op == "EnsureShape";
   }
 
+  // True if values of what the edge waits for are read: it runs, and says what is wrong with it, without the edge too.
+  bool runs_anyway(int from) const {
+    const PlanNode& node = plan_.at(from);
+    if (node.op != "NoOp") return is_read(from);
+    return std::ranges::all_of(node.control_inputs, [&](int c) { return is_read(c); });
+  }
+  bool is_read(int node) const {
+    return std::ranges::any_of(uses_.data[static_cast<size_t>(node)], [](int readers) { return readers > 0; });
+  }
+
   void add(int from, Set* set) const {
     const Set& other = before_[static_cast<size_t>(from)];
     for (size_t w = 0; w < other.size(); ++w) (*set)[w] |= other[w];
@@ -75,6 +84,7 @@ class Loosener {
   }
 
   Plan& plan_;
+  const Uses uses_;
   size_t effects_ = 0;
   std::vector<int> effect_;  // by node: its number, or -1
   std::vector<Set> before_;  // by node: the effects that come before it
