@@ -34,23 +34,35 @@ template <class S> S multiply(S a, S b) {
   else return a * b;
 }
 
+// kWidth columns of a row of c, kept in registers.
+template <int kWidth>
+void tiny_row(const float* x, int64_t step, int64_t k, const float* b, int64_t b_stride, float* c) {
+  float sums[kWidth] = {};
+  for (int64_t p = 0; p < k; ++p, b += b_stride) {
+    const float value = x[p * step];
+    for (int j = 0; j < kWidth; ++j) sums[j] += value * b[j];
+  }
+  for (int j = 0; j < kWidth; ++j) c[j] = sums[j];
+}
+
 // Products of a few thousand multiplications: no scratch, no packing, on the caller.
 void tiny_matmul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a, const float* b,
                  float* c) {
+  const int64_t step = transpose_a ? m : 1;
   for (int64_t i = 0; i < m; ++i) {
     const float* x = transpose_a ? a + i : a + i * k;
-    const int64_t step = transpose_a ? m : 1;
     float* row = c + i * n;
-    if (transpose_b) {
-      for (int64_t j = 0; j < n; ++j) {
-        float sum = 0;
-        for (int64_t p = 0; p < k; ++p) sum += x[p * step] * b[j * k + p];
-        row[j] = sum;
-      }
-    } else {
-      std::fill_n(row, n, 0.0f);
-      for (int64_t p = 0; p < k; ++p)
-        for (int64_t j = 0; j < n; ++j) row[j] += x[p * step] * b[p * n + j];
+    int64_t j = 0;
+    if (!transpose_b) {
+      for (; j + 16 <= n; j += 16) tiny_row<16>(x, step, k, b + j, n, row + j);
+      for (; j + 4 <= n; j += 4) tiny_row<4>(x, step, k, b + j, n, row + j);
+    }
+    for (; j < n; ++j) {
+      const float* y = transpose_b ? b + j * k : b + j;
+      const int64_t y_step = transpose_b ? 1 : n;
+      float sum = 0;
+      for (int64_t p = 0; p < k; ++p) sum += x[p * step] * y[p * y_step];
+      row[j] = sum;
     }
   }
 }
