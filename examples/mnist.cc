@@ -128,7 +128,7 @@ class Evaluation : public tf::train::CheckpointSaverListener {
     auto [loss, update_loss] = tf::metrics::mean(tf::losses::sparse_softmax_cross_entropy(label, logits));
     const auto step = tf::train::get_or_create_global_step();
     const tf::Output summary =
-        tf::summary::merge({tf::summary::scalar("accuracy", accuracy), tf::summary::scalar("loss", loss)});
+        tf::summary::merge({tf::summary::scalar("test_accuracy", accuracy), tf::summary::scalar("test_loss", loss)});
     tf::train::Saver saver;
     tf::Session session;
     session.run(tf::local_variables_initializer());
