@@ -48,7 +48,11 @@ void check_idx(IdxFile& file) {
       records(file, 0, 1).take(file.header_bytes).batch(file.header_bytes).make_one_shot_iterator().get_next<1>();
   auto body = records(file, file.header_bytes, file.record_bytes).batch(1000).make_one_shot_iterator().get_next<1>();
   tf::Session session;
-  const auto header = session.run(tf::decode_raw(head[0], tf::uint8)).to_vector<uint8_t>();
+  std::vector<uint8_t> header;
+  try {
+    header = session.run(tf::decode_raw(head[0], tf::uint8)).to_vector<uint8_t>();
+  } catch (const tf::errors::OutOfRangeError&) {
+  }  // an empty file
   const auto number = [&](size_t i) {
     return static_cast<int64_t>(header.at(4 * i)) << 24 | header.at(4 * i + 1) << 16 | header.at(4 * i + 2) << 8 |
            header.at(4 * i + 3);
@@ -161,12 +165,15 @@ void train(const Split& data, const Split& test, const Flags& flags) {
   tf::summary::image("digits", image, {.max_outputs = 4});
   for (const tf::Variable& v : tf::trainable_variables()) tf::summary::histogram(v.op().name(), v);
 
+  const auto scaffold = std::make_shared<tf::train::Scaffold>();
   auto session = tf::train::MonitoredTrainingSession(
       {.checkpoint_dir = flags.model_dir,
+       .scaffold = scaffold,
        .hooks = {tf::train::StopAtStepHook({.last_step = flags.steps}), tf::train::PreemptionHook(),
                  tf::train::ProgressBarHook({.last_step = flags.steps, .loss = loss}),
                  tf::train::CheckpointSaverHook({.checkpoint_dir = flags.model_dir,
                                                  .save_steps = flags.eval_steps,
+                                                 .scaffold = scaffold,
                                                  .listeners = {std::make_shared<Evaluation>(test, flags)}})},
        .save_checkpoint_secs = std::nullopt,
        .save_summaries_steps = 50});

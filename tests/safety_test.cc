@@ -43,9 +43,16 @@ class Log {
   void begin(const std::string& text) const {
     if (::ftruncate(file_, 0) == 0 && ::write(file_, text.data(), text.size()) < 0) std::abort();
   }
+  // The log as it is now, for `text` to find after other cases have begun.
+  void keep() const {
+    std::filesystem::copy_file(path_, path_ + ".kept", std::filesystem::copy_options::overwrite_existing);
+  }
   std::string text() const {
-    std::ifstream in(path_, std::ios::binary);
+    const bool kept = std::filesystem::exists(path_ + ".kept");
+    std::ifstream in(kept ? path_ + ".kept" : path_, std::ios::binary);
     std::string all((std::istreambuf_iterator<char>(in)), {});
+    in.close();
+    if (kept) std::filesystem::remove(path_ + ".kept");
     return all.substr(0, 8000);
   }
 
@@ -69,6 +76,7 @@ CaseResult run_case(const std::string& op, int64_t number, const Log& log) {
     fault = fault_of(trial.status());
   }
   if (fault.empty()) return {};
+  log.keep();
   return {CaseResult::Outcome::kFailed, fault};
 }
 

@@ -37,7 +37,7 @@ struct OptimizerOptions {
   enum Level { L1 = 0, L0 = -1 };  // L0: what was built is what runs
   bool do_common_subexpression_elimination = true;
   bool do_constant_folding = true;
-  bool do_function_inlining = true;  // no effect yet: functions are called, not inlined
+  bool do_function_inlining = true;  // calls become the nodes of their function, each with random streams of its own
   Level opt_level = L1;
 };
 

@@ -84,6 +84,14 @@ int64_t transposed_size(int64_t input, int64_t window, int64_t stride, bool same
   return input * stride + (same ? 0 : std::max<int64_t>(window - stride, 0));
 }
 
+// tf.stack of sizes that are tensors or, where these are absent, numbers.
+Output pack_sizes(std::vector<Output> sizes, const std::vector<int64_t>& dims) {
+  const name_scope scope("stack");
+  for (size_t i = 0; i < sizes.size(); ++i)
+    if (!sizes[i]) sizes[i] = constant(static_cast<int32_t>(dims[i]), {.name = std::to_string(i)});
+  return create_output("Pack", {sizes}, {{"axis", 0}}, scope.name());
+}
+
 Output pool(bool max, const char* layer, const Input& inputs, const Size2d& pool_size, const Size2d& strides,
             const Pooling2dOptions& o) {
   const SourceScope source(inputs);
@@ -154,24 +162,20 @@ Output conv2d_transpose(const Input& inputs, int64_t filters, const Size2d& kern
   const bool same = padding == "SAME";
   std::vector<int64_t> dims = {known.dim(0), 0, 0, 0};
   dims[static_cast<size_t>(format.channel)] = filters;
-  std::vector<Input> sizes(4);
+  std::vector<Output> sizes(4);  // absent where it is a number of dims
   sizes[0] = batch;
-  sizes[static_cast<size_t>(format.channel)] = static_cast<int32_t>(filters);
   for (int i = 0; i < 2; ++i) {
     const int64_t window = i == 0 ? kernel_size.height : kernel_size.width;
     const int64_t stride = i == 0 ? o.strides.height : o.strides.width;
     const int axis = format.height + i;
     const int64_t size = transposed_size(known.dim(axis), window, stride, same);
     dims[static_cast<size_t>(axis)] = size;
-    if (size >= 0) {
-      sizes[static_cast<size_t>(axis)] = static_cast<int32_t>(size);
-    } else {
-      const Output scaled = index(shape, {IndexItem(axis)}) * static_cast<int32_t>(stride);
-      const int64_t more = same ? 0 : std::max<int64_t>(window - stride, 0);
-      sizes[static_cast<size_t>(axis)] = more > 0 ? scaled + static_cast<int32_t>(more) : scaled;
-    }
+    if (size >= 0) continue;
+    const Output scaled = index(shape, {IndexItem(axis)}) * static_cast<int32_t>(stride);
+    const int64_t more = same ? 0 : std::max<int64_t>(window - stride, 0);
+    sizes[static_cast<size_t>(axis)] = more > 0 ? scaled + static_cast<int32_t>(more) : scaled;
   }
-  const Output output_shape = stack(sizes);
+  const Output output_shape = pack_sizes(std::move(sizes), dims);
   index(output_shape, {IndexItem(0)});  // TensorFlow makes this node and does not use it
   const Output y =
       nn::conv2d_transpose(x, kernel, output_shape, as_sizes(o.strides), padding, {.data_format = format.name});

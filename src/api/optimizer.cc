@@ -121,7 +121,14 @@ Operation Optimizer::apply_gradients(const std::vector<GradientAndVariable>& gra
   } else {
     const control_dependencies after({finish(updates, "update")});
     const colocate_with colocated(o.global_step.op());
-    train_op = assignment(o.global_step.assign_add(1, {.name = scope.name()}));
+    if (o.global_step.is_resource()) {
+      // As TF1, without the read that Variable::assign_add ends with.
+      const DataType dtype = base_dtype(o.global_step.dtype());
+      train_op = create_op("AssignAddVariableOp", {target(o.global_step), convert_to_tensor(1, dtype, "Const")},
+                           {{"dtype", dtype}}, scope.name());
+    } else {
+      train_op = assignment(o.global_step.assign_add(1, {.name = scope.name()}));
+    }
   }
   const std::vector<Operation> collected = get_collection<Operation>(GraphKeys::TRAIN_OP);
   if (std::ranges::find(collected, train_op) == collected.end()) add_to_collection(GraphKeys::TRAIN_OP, train_op);

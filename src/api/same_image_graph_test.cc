@@ -75,7 +75,7 @@ void batch_norm_gradient() {
   y = tf::nn::relu(tf::layers::batch_normalization(y, {.training = true}));
   y = tf::layers::max_pooling2d(y, 2, 2);
   const Output loss = tf::reduce_mean(y);
-  std::vector<Output> xs;
+  std::vector<Input> xs;
   for (const Variable& v : tf::trainable_variables()) xs.push_back(v);
   tf::gradients({loss}, xs);
 }

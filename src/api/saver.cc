@@ -25,8 +25,15 @@ double now_seconds() {
 }
 
 std::map<std::string, Variable> variables_by_name(const SaverOptions& o) {
-  if (o.var_map) return *o.var_map;
   std::map<std::string, Variable> by_name;
+  if (o.var_map) {
+    std::set<const Node*> saved;
+    for (const auto& [name, variable] : *o.var_map) {
+      if (!saved.insert(variable.op().node()).second)
+        raise(invalid_argument("The same saveable will be restored with two names: ", name));
+    }
+    return *o.var_map;
+  }
   for (const Variable& v : o.var_list ? *o.var_list : global_variables()) {
     if (!by_name.emplace(v.op().name(), v).second && o.var_list) {
       raise(invalid_argument("At least two variables have the same name: ", v.op().name()));
@@ -59,13 +66,29 @@ class SaverImpl final : public CollectionObject {
     return d;
   }
 
-  // Appends the newest; gives what is now too old to stay.
+  // Adds the operations to the default graph.
+  void build() {
+    needs_build = false;
+    const std::map<std::string, Variable> variables = variables_by_name(options);
+    if (variables.empty()) {
+      if (!options.allow_empty) raise(invalid_argument("No variables to save"));
+      is_empty = true;
+      return;
+    }
+    const SaverOps ops = build_saver_ops(variables, options);
+    filename_tensor = ops.filename.name();
+    save_tensor = ops.save.name();
+    restore_op = ops.restore.name();
+  }
+
+  // Appends the newest; gives what is now too old to stay. A saver that keeps all remembers none.
   std::vector<std::string> record(const std::string& path) {
     const std::lock_guard lock(mutex);
+    std::vector<std::string> old;
+    if (options.max_to_keep <= 0) return old;
     std::erase_if(kept, [&](const Kept& k) { return k.path == path; });
     kept.push_back({path, now_seconds()});
-    std::vector<std::string> old;
-    while (options.max_to_keep > 0 && kept.size() > static_cast<size_t>(options.max_to_keep)) {
+    while (kept.size() > static_cast<size_t>(options.max_to_keep)) {
       const Kept oldest = kept.front();
       kept.erase(kept.begin());
       if (oldest.time > next_preserved) {
@@ -77,10 +100,10 @@ class SaverImpl final : public CollectionObject {
     return old;
   }
 
-  CheckpointState state() const {
+  CheckpointState state(const std::string& newest) const {
     const std::lock_guard lock(mutex);
     CheckpointState s;
-    s.model_checkpoint_path = kept.back().path;
+    s.model_checkpoint_path = newest;
     for (const Kept& k : kept) {
       s.all_model_checkpoint_paths.push_back(k.path);
       s.all_model_checkpoint_timestamps.push_back(k.time);
@@ -90,7 +113,8 @@ class SaverImpl final : public CollectionObject {
   }
 
   SaverOptions options;
-  bool is_empty = false;  // no variables, and that is allowed
+  bool is_empty = false;     // no variables, and that is allowed
+  bool needs_build = false;  // defer_build
   std::string filename_tensor, save_tensor, restore_op;
   mutable std::mutex mutex;
   std::vector<Kept> kept;  // oldest first
@@ -100,16 +124,17 @@ class SaverImpl final : public CollectionObject {
 Saver::Saver(const SaverOptions& options) : impl_(std::make_shared<SaverImpl>()) {
   impl_->options = options;
   impl_->next_preserved = now_seconds() + options.keep_checkpoint_every_n_hours * 3600;
-  const std::map<std::string, Variable> variables = variables_by_name(options);
-  if (variables.empty()) {
-    if (!options.allow_empty) raise(invalid_argument("No variables to save"));
-    impl_->is_empty = true;
-    return;
+  impl_->needs_build = options.defer_build;
+  if (!options.defer_build) {
+    impl_->build();
+  } else if (options.var_list || options.var_map) {
+    raise(invalid_argument(
+        "If `var_list` is provided then build cannot be deferred. Either set defer_build=False or var_list=None."));
   }
-  const SaverOps ops = build_saver_ops(variables, options);
-  impl_->filename_tensor = ops.filename.name();
-  impl_->save_tensor = ops.save.name();
-  impl_->restore_op = ops.restore.name();
+}
+
+void Saver::build() const {
+  if (impl_->needs_build) impl_->build();
 }
 
 Saver::Saver(const tensorflow::SaverDef& def) : impl_(std::make_shared<SaverImpl>()) {
@@ -128,6 +153,7 @@ Saver::Saver(const tensorflow::SaverDef& def) : impl_(std::make_shared<SaverImpl
 }
 
 std::string Saver::save(Session& session, const std::string& save_path, const SaveOptions& o) {
+  if (impl_->needs_build) raise(failed_precondition("`build()` should be called before save if defer_build==True"));
   if (save_path.empty()) raise(invalid_argument("Saver::save: save_path must not be empty"));
   if (o.latest_filename.find('/') != std::string::npos) {
     raise(invalid_argument("Saver::save: latest_filename must not contain a path: ", o.latest_filename));
@@ -162,7 +188,7 @@ std::string Saver::save(Session& session, const std::string& save_path, const Sa
   if (o.write_state) {
     const std::vector<std::string> old = impl_->record(prefix);
     raise_if_error(update_checkpoint_state(
-        std::string(directory_of(save_path)), impl_->state(),
+        std::string(directory_of(save_path)), impl_->state(prefix),
         {.latest_filename = o.latest_filename, .save_relative_paths = impl_->options.save_relative_paths}));
     for (const std::string& path : old) {
       if (const absl::Status s = remove_checkpoint(path); !s.ok())
@@ -173,6 +199,7 @@ std::string Saver::save(Session& session, const std::string& save_path, const Sa
 }
 
 void Saver::restore(Session& session, const std::string& save_path) {
+  if (impl_->needs_build) raise(failed_precondition("`build()` should be called before restore if defer_build==True"));
   if (impl_->is_empty) return;
   if (save_path.empty()) raise(invalid_argument("Can't load save_path when it is empty."));
   if (!millrace::checkpoint_exists(save_path))
@@ -202,7 +229,7 @@ void Saver::recover_last_checkpoints(const std::vector<std::string>& checkpoint_
     if (!millrace::checkpoint_exists(path)) continue;
     FileSystem* files = value_or_raise(file_system_for(path));
     const auto stat = files->stat(bundle_index_path(path));
-    found.emplace_back(path, stat.ok() ? now_seconds() : 0);
+    found.emplace_back(path, stat.ok() ? static_cast<double>(stat->modified_nanos) * 1e-9 : now_seconds());
   }
   set_last_checkpoints_with_time(std::move(found));
 }
@@ -228,10 +255,14 @@ Saver saver_of(const std::shared_ptr<CollectionObject>& object) {
 
 std::optional<CheckpointStateInfo> get_checkpoint_state(const std::string& checkpoint_dir,
                                                         const std::string& latest_filename) {
-  const std::optional<CheckpointState> state =
-      value_or_raise(millrace::get_checkpoint_state(checkpoint_dir, latest_filename));
-  if (!state) return std::nullopt;
-  return CheckpointStateInfo{state->model_checkpoint_path, state->all_model_checkpoint_paths};
+  const auto state = millrace::get_checkpoint_state(checkpoint_dir, latest_filename);
+  if (state.status().code() == absl::StatusCode::kDataLoss) {
+    log_warning(to_std(state.status().message()), "; Checkpoint ignored");
+    return std::nullopt;
+  }
+  raise_if_error(state.status());
+  if (!*state) return std::nullopt;
+  return CheckpointStateInfo{(*state)->model_checkpoint_path, (*state)->all_model_checkpoint_paths};
 }
 
 void update_checkpoint_state(const std::string& save_dir, const std::string& model_checkpoint_path,

@@ -92,6 +92,75 @@ TEST_F(SaverTest, keeps_the_newest_and_tells_the_state) {
   EXPECT_FALSE(exists("model.ckpt-2.index"));
 }
 
+TEST_F(SaverTest, one_that_keeps_all_names_only_the_newest_in_the_state) {
+  const Variable w = get_variable("w", {1});
+  Saver saver({.max_to_keep = 0});
+  Session session;
+  session.run(global_variables_initializer());
+  for (const int64_t step : {1, 2, 3}) saver.save(session, path("m"), {.global_step = step});
+  EXPECT_TRUE(exists("m-1.index"));
+  EXPECT_THAT(saver.last_checkpoints(), ElementsAre());
+  EXPECT_THAT(get_checkpoint_state(directory_)->all_model_checkpoint_paths, ElementsAre(path("m-3")));
+}
+
+TEST_F(SaverTest, is_built_later_where_deferred) {
+  Saver saver({.defer_build = true});
+  const Variable w = get_variable("w", {1}, {.initializer = ones_initializer()});
+  const Operation init = global_variables_initializer();
+  Session session;
+  session.run(init);
+  expect_error<errors::FailedPreconditionError>([&] { saver.save(session, path("m")); }, HasSubstr("build()"));
+  expect_error<errors::FailedPreconditionError>([&] { saver.restore(session, path("m")); }, HasSubstr("build()"));
+  saver.build();
+  saver.build();  // once is enough
+  saver.save(session, path("m"));
+  EXPECT_EQ(load_variable(path("m"), "w").to_vector<float>(), std::vector<float>{1});
+  expect_error<errors::InvalidArgumentError>(
+      [&] { Saver({.var_list = std::vector<Variable>{w}, .defer_build = true}); }, HasSubstr("cannot be deferred"));
+}
+
+TEST_F(SaverTest, one_variable_has_one_name) {
+  const Variable w = get_variable("w", {1});
+  expect_error<errors::InvalidArgumentError>(
+      [&] {
+        Saver({.var_map = std::map<std::string, Variable>{{"a", w}, {"b", w}}});
+      },
+      HasSubstr("The same saveable will be restored with two names: b"));
+}
+
+TEST_F(SaverTest, a_state_file_that_cannot_be_parsed_is_passed_over) {
+  std::ofstream(path("checkpoint")) << "garbage {";
+  EXPECT_FALSE(get_checkpoint_state(directory_));
+  EXPECT_FALSE(latest_checkpoint(directory_));
+  std::ofstream(path("checkpoint")) << "all_model_checkpoint_paths: 'm-1'";
+  expect_error<errors::InvalidArgumentError>([&] { get_checkpoint_state(directory_); }, HasSubstr("checkpoint"));
+  // A supervised session starts nothing anew where it cannot tell what was there.
+  std::ofstream(path("checkpoint")) << "garbage {";
+  get_or_create_global_step();
+  expect_error<errors::DataLossError>([&] { MonitoredTrainingSession({.checkpoint_dir = directory_}); },
+                                      HasSubstr("checkpoint"));
+}
+
+TEST_F(SaverTest, what_was_kept_before_keeps_its_time) {
+  const Variable w = get_variable("w", {1});
+  const Operation init = global_variables_initializer();
+  Session session;
+  Saver first({.max_to_keep = 1, .name = "first"}),
+      next({.max_to_keep = 1, .keep_checkpoint_every_n_hours = 1, .name = "next"});
+  session.run(init);
+  first.save(session, path("m"), {.global_step = 1});
+  // Written before the new saver's first hour has ended: it goes.
+  next.recover_last_checkpoints({path("m-1"), path("absent")});
+  next.save(session, path("m"), {.global_step = 2});
+  EXPECT_FALSE(exists("m-1.index"));
+  // A file of the hours to come stays for good, for as long as one more hour.
+  std::filesystem::last_write_time(path("m-2.index"),
+                                   std::filesystem::file_time_type::clock::now() + std::chrono::hours(2));
+  next.recover_last_checkpoints({path("m-2")});
+  next.save(session, path("m"), {.global_step = 3});
+  EXPECT_TRUE(exists("m-2.index"));
+}
+
 TEST_F(SaverTest, saves_under_other_names_and_pads_steps) {
   const Variable w = get_variable("w", {1}, {.initializer = ones_initializer()});
   Saver saver({.var_map = std::map<std::string, Variable>{{"weights", w}}, .pad_step_number = true});

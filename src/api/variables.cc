@@ -233,13 +233,14 @@ Output Variable::initialized_value() const {
     const std::unique_ptr<name_scope> inside = v.is_resource ? std::make_unique<name_scope>("Read") : nullptr;
     read = v.is_resource ? create_op("ReadVariableOp", {v.variable}, {{"dtype", v.dtype}})
                          : create_op("Identity", {v.variable}, {}, "read");
+    const colocate_with there(v.variable.op(), true);
     branch = create_op(v.is_resource ? "Switch" : "RefSwitch", {v.variable, pred}, {}, read.name() + "/Switch/");
   }
   raise_if_error(default_graph().set_input(read.node(), 0, branch.output(1)));
   if (v.is_resource) read = create_op("Identity", {read.output(0)});
   Output other;
   {
-    const colocate_with there(v.initial_value.op());
+    const colocate_with there(v.initial_value.op(), true);
     other = create_op("Switch", {v.initial_value, pred}).output(0);
   }
   return create_op("Merge", {std::vector<Output>{other, read.output(0)}}).output(0);

@@ -46,7 +46,7 @@ absl::StatusOr<CheckpointState> parse_checkpoint_state(std::string_view text) {
   parser.RecordErrorsTo(&error);
   parser.SetRecursionLimit(10);
   if (!parser.ParseFromString(std::string(text), &proto)) {
-    return invalid_argument("Could not parse the checkpoint state: ", error.text);
+    return data_loss("Could not parse the checkpoint state: ", error.text);
   }
   CheckpointState state;
   state.model_checkpoint_path = proto.model_checkpoint_path();

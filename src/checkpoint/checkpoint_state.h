@@ -22,12 +22,12 @@ struct CheckpointState {
   friend bool operator==(const CheckpointState&, const CheckpointState&) = default;
 };
 
-// InvalidArgument, with line and column, for text that is no CheckpointState.
+// DataLoss, with line and column, for text that is no CheckpointState.
 absl::StatusOr<CheckpointState> parse_checkpoint_state(std::string_view text);
 std::string checkpoint_state_text(const CheckpointState& state);
 
 // The directory's state with absolute paths as they are and others under the directory; nothing if there is no state
-// file. An error if the file cannot be read or parsed, or names no checkpoint.
+// file. An error if the file cannot be read or parsed (DataLoss), or names no checkpoint (InvalidArgument).
 absl::StatusOr<std::optional<CheckpointState>> get_checkpoint_state(
     const std::string& directory, const std::string& latest_filename = kCheckpointStateFile);
 

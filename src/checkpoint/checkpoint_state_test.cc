@@ -41,7 +41,7 @@ TEST(CheckpointState, BadTextIsAnErrorWithItsPlace) {
   for (const char* text :
        {"nonsense", "model_checkpoint_path: 7", "model_checkpoint_path: \"a", "x: 1", "{{{{", "\xff\xfe"}) {
     const auto state = parse_checkpoint_state(text);
-    EXPECT_EQ(state.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_EQ(state.status().code(), absl::StatusCode::kDataLoss) << text;
     EXPECT_THAT(std::string(state.status().message()), HasSubstr("1:")) << text;
   }
 }

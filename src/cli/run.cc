@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <set>
 
 #include "cli/graph_file.h"
 #include "cli/model.h"
@@ -133,7 +134,9 @@ class RunCommand {
     std::string out;
     if (options_.json) {
       out = "{\"fetches\": {";
+      std::set<std::string_view> named;  // a tensor that was asked for twice stands there once
       for (size_t i = 0; i < fetched_.size(); ++i) {
+        if (!named.insert(options_.fetches[i]).second) continue;
         str_append(&out, i > 0 ? ", " : "", string_json(options_.fetches[i]), ": ", tensor_json(fetched_[i]));
       }
       str_append(&out, "}, \"steps\": ", steps_);

@@ -238,6 +238,38 @@ TEST_F(RunCommand, says_what_is_wrong) {
   EXPECT_EQ(run({.meta = meta, .steps = -1}), 2);
 }
 
+TEST_F(RunCommand, a_tensor_that_is_fetched_twice_stands_there_once) {
+  ASSERT_EQ(run({.meta = write_meta(), .fetches = {"total:0", "total:0"}, .steps = 0, .json = true}), 0) << err_;
+  EXPECT_EQ(out_, "{\"fetches\": {\"total:0\": 10.0}, \"steps\": 0}\n");
+}
+
+// Graphs that nobody sane writes: an error that names the node, at once.
+TEST_F(RunCommand, refuses_hostile_graphs_by_node) {
+  const struct {
+    const char* node;
+    const char* message;
+  } cases[] = {
+      {"op: 'AddN' attr { key: 'N' value { i: 0 } } attr { key: 'T' value { type: DT_FLOAT } }", "at least minimum 1"},
+      {"op: 'AddN' attr { key: 'N' value { i: 9000000000000 } } attr { key: 'T' value { type: DT_FLOAT } }",
+       "at most 1048576"},
+      {"op: 'Placeholder'", "needs attr 'dtype'"},
+      {"op: 'Placeholder' attr { key: 'dtype' value { i: 3 } }", "dtype"},
+      {"op: ''", "does not specify an operation"},
+      {"op: 'Const' attr { key: 'dtype' value { type: DT_INT32 } } attr { key: 'value' value { tensor { dtype: "
+       "DT_FLOAT "
+       "tensor_shape {} float_val: 1 } } }",
+       "Type mismatch between value (float) and dtype (int32)"},
+      {"op: 'Const' attr { key: 'dtype' value { type: DT_STRING } } attr { key: 'value' value { tensor { dtype: "
+       "DT_STRING tensor_shape { dim { size: 2 } } tensor_content: '\\377\\377\\377\\177aa' } } }",
+       "Cannot parse tensor from proto"},
+  };
+  for (const auto& each : cases) {
+    ASSERT_TRUE(write_file(path("bad.pbtxt"), std::string("node { name: 'culprit' ") + each.node + " }\n").ok());
+    EXPECT_EQ(run({.meta = path("bad.pbtxt"), .fetches = {"culprit:0"}, .steps = 0}), 1) << each.node;
+    EXPECT_THAT(err_, AllOf(HasSubstr("INVALID_ARGUMENT"), HasSubstr("culprit"), HasSubstr(each.message)));
+  }
+}
+
 TEST_F(RunCommand, wants_something_to_run) {
   meta_.mutable_collection_def()->erase("bench_train_op");
   const std::string meta = write_meta();

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "base/errors.h"
 #include "graph/constant_value.h"
+#include "op/building.h"
 #include "tensor/shape.h"
 
 namespace millrace {
@@ -110,6 +111,7 @@ absl::Status GraphImpl::check_spec(const NodeSpec& spec) const {
 absl::Status GraphImpl::resolve_op(const NodeSpec& spec, Node* node) const {
   node->entry_ = registry_.find(spec.type);
   if (!node->entry_) {
+    if (spec.type.empty()) return invalid_argument("Node '", spec.name, "' does not specify an operation");
     std::shared_ptr<const FunctionDef> function = library_->find(spec.type);
     if (!function)
       return not_found("Op type not registered '", spec.type,
@@ -160,6 +162,7 @@ absl::Status GraphImpl::infer(Node* node) {
   }
   if (node->entry_ && node->entry_->shape) {
     ShapeContext context(node->info_, shapes, std::move(values), std::move(partials), std::move(handles));
+    const BuildingNode building;
     if (absl::Status status = node->entry_->shape(context); !status.ok())
       return absl::Status(status.code(), str_cat(to_std(status.message()), " for '", summary(*node),
                                                  "' with input shapes: ", shapes_text(shapes), "."));

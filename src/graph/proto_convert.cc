@@ -229,9 +229,10 @@ absl::StatusOr<Tensor> from_proto(const pb::TensorProto& proto) {
       proto.tensor_content().size() < static_cast<size_t>(shape.num_elements()))
     return invalid_argument("Cannot parse tensor from proto: tensor_content too short for ", shape, " strings");
   MR_ASSIGN_OR_RETURN(Tensor tensor, make_tensor(dtype, shape));
-  MR_RETURN_IF_ERROR(for_dtype(dtype, [&]<class T>() {
+  const absl::Status status = for_dtype(dtype, [&]<class T>() {
     return has_content ? read_content<T>(proto.tensor_content(), &tensor) : read_fields<T>(proto, &tensor);
-  }));
+  });
+  if (!status.ok()) return invalid_argument("Cannot parse tensor from proto: ", status.message());
   return tensor;
 }
 
@@ -363,7 +364,7 @@ absl::StatusOr<AttrMap> from_proto(const google::protobuf::Map<std::string, pb::
   AttrMap attrs;
   for (const auto& [name, value] : map) {
     absl::StatusOr<AttrValue> v = millrace::from_proto(value);
-    if (!v.ok()) return annotate(v.status(), str_cat("Node '", node, "': attr '", name, "': "));
+    if (!v.ok()) return annotate(v.status(), str_cat("Node '", node, "': attr '", name, "'"));
     attrs.emplace(name, *std::move(v));
   }
   return attrs;

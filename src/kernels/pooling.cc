@@ -1,9 +1,12 @@
 #include "kernels/pooling.h"
 
+#include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/number.h"
 #include "kernels/parallel.h"
+#include "kernels/pooling_rows.h"
 
 namespace millrace {
 namespace {
@@ -83,10 +86,54 @@ template <class T, class Fn> void for_each_maximum(const PoolShape& s, bool whol
   });
 }
 
+// The rows of channels at these positions of an image.
+template <class T>
+void rows_at(T* image, int64_t channels, const std::vector<int64_t>& positions, std::vector<T*>* rows) {
+  rows->clear();
+  for (const int64_t p : positions) rows->push_back(image + p * channels);
+}
+
+void max_pool_float(const PoolShape& s, const float* x, float* y) {
+  const int64_t n = s.channels, image_size = s.input_positions() * n, outputs = s.output_positions();
+  for_each_window(s, false, [&](int64_t image, int64_t o, const std::vector<int64_t>& positions) {
+    thread_local std::vector<const float*> rows;
+    rows_at(x + image * image_size, n, positions, &rows);
+    max_of_rows(rows.data(), static_cast<int64_t>(rows.size()), n, y + (image * outputs + o) * n);
+  });
+}
+
+// True if the windows lie side by side and cover the image, so that each position belongs to one of them.
+bool is_tiled(const PoolShape& s) {
+  return std::ranges::all_of(s.dims, [](const WindowDim& d) {
+    return d.stride == d.window && d.pad_before == 0 && d.pad_after == 0 && d.output * d.window == d.input;
+  });
+}
+
+void max_pool_grad_float(const PoolShape& s, const float* x, const float* dy, float* dx) {
+  const int64_t n = s.channels, image_size = s.input_positions() * n, outputs = s.output_positions();
+  const bool sets = is_tiled(s);
+  const auto route = [&](int64_t image, int64_t o, const std::vector<int64_t>& positions) {
+    thread_local std::vector<const float*> rows;
+    thread_local std::vector<float*> to;
+    rows_at(x + image * image_size, n, positions, &rows);
+    rows_at(dx + image * image_size, n, positions, &to);
+    route_to_maximum(rows.data(), static_cast<int64_t>(rows.size()), n, dy + (image * outputs + o) * n, to.data(),
+                     sets);
+  };
+  if (!sets) std::fill_n(dx, s.batch * image_size, 0.0f);
+  for_each_window(s, !sets, route);
+}
+
+// Below this the calls cost more than the vectors save.
+constexpr int64_t kMinVectorChannels = 4;
+
 }  // namespace
 
 template <class T> void max_pool(const PoolShape& s, const T* x, T* y) {
   const int64_t n = s.channels;
+  if constexpr (std::is_same_v<T, float>) {
+    if (n >= kMinVectorChannels) return max_pool_float(s, x, y);
+  }
   for_each_window(s, false, [&](int64_t image, int64_t o, const std::vector<int64_t>& positions) {
     T* to = y + (image * s.output_positions() + o) * n;
     std::fill_n(to, n, lowest_number<T>());
@@ -110,6 +157,9 @@ template <class T> void max_pool_with_argmax(const PoolShape& s, const T* x, T* 
 
 template <class T> void max_pool_grad(const PoolShape& s, const T* x, const T* dy, T* dx) {
   const int64_t n = s.channels;
+  if constexpr (std::is_same_v<T, float>) {
+    if (n >= kMinVectorChannels && s.input_positions() <= kMaxRoutedRows) return max_pool_grad_float(s, x, dy, dx);
+  }
   std::fill_n(dx, s.batch * s.input_positions() * n, T{});
   for_each_maximum(s, true, x, [&](int64_t image, int64_t o, const std::vector<int64_t>& positions, const auto& m) {
     const T* from = dy + (image * s.output_positions() + o) * n;

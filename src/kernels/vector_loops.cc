@@ -10,7 +10,8 @@
 #define HWY_TARGET_INCLUDE "kernels/vector_loops.cc"
 // The order matters: foreach_target first.
 // clang-format off
-#include "hwy/foreach_target.h"
+#include "hwy/foreach_target.h"  // before all else of Highway, as it asks
+
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
 // clang-format on

@@ -267,8 +267,11 @@ absl::Status append_arg(const ArgDef& arg, const AttrMap& attrs, std::vector<Dat
   if (!arg.number_attr.empty()) {
     const auto it = find(arg.number_attr);
     const auto* n = it == attrs.end() ? nullptr : it->second.get<int64_t>();
-    if (n == nullptr || *n < 0 || *n > kMostTensors)
+    if (n == nullptr || *n < 0)
       return invalid_argument("argument '", arg.name, "' needs a count in attr '", arg.number_attr, "'");
+    if (*n > kMostTensors)
+      return invalid_argument("argument '", arg.name, "' of ", *n, " tensors (attr '", arg.number_attr,
+                              "'): there can be at most ", kMostTensors);
     count = *n;
   }
   DataType type = arg.type;

@@ -14,6 +14,11 @@ namespace {
 
 absl::Status const_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const Tensor value, c.attr<Tensor>("value"));
+  MR_ASSIGN_OR_RETURN(const DataType dtype, c.attr<DataType>("dtype"));
+  // Programs take the value without asking the kernel.
+  if (value.dtype() != dtype)
+    return invalid_argument("Const: Type mismatch between value (", dtype_name(value.dtype()), ") and dtype (",
+                            dtype_name(dtype), ")");
   return c.set_output(0, PartialTensorShape(value.shape()));
 }
 
@@ -21,11 +26,6 @@ class Const final : public Kernel {
  public:
   absl::Status init(KernelInit& init) override {
     MR_ASSIGN_OR_RETURN(value_, init.attr<Tensor>("value"));
-    MR_ASSIGN_OR_RETURN(const DataType dtype, init.attr<DataType>("dtype"));
-    if (value_.dtype() != dtype) {
-      return invalid_argument("DataType mismatch between value (", dtype_name(value_.dtype()), ") and dtype (",
-                              dtype_name(dtype), ")");
-    }
     return absl::OkStatus();
   }
   absl::Status compute(KernelContext& ctx) override { return ctx.set_output(0, value_); }

@@ -26,10 +26,19 @@ absl::Status forward(KernelContext& ctx, int in, int out) {
   return ctx.is_ref(in) ? ctx.forward_ref(in, out) : ctx.set_output(out, ctx.input(in));
 }
 
-// Enter, Exit, NextIteration, LoopCond: the value goes on; where to is the executor's business.
+// Enter, Exit, NextIteration: the value goes on; where to is the executor's business.
 class Forward final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override { return forward(ctx, 0, 0); }
+  bool is_cheap() const override { return true; }
+};
+
+class LoopCond final : public Kernel {
+ public:
+  absl::Status compute(KernelContext& ctx) override {
+    MR_ASSIGN_OR_RETURN(const bool goes_on, ctx.scalar<bool>(0));
+    return ctx.set_scalar(0, goes_on);
+  }
   bool is_cheap() const override { return true; }
 };
 
@@ -403,7 +412,7 @@ void register_control_flow(Registry& registry) {
       .input("input: bool")
       .output("output: bool")
       .shape(scalar_unchanged_shape)
-      .cpu<Forward>()
+      .cpu<LoopCond>()
       .doc("Whether a loop goes on.");
 
   registry.op("Assert")

@@ -61,7 +61,7 @@ absl::Status conv_shape(ShapeContext& c) {
   dims[0] = input.dim(0);
   dims[static_cast<size_t>(a.channel())] = channels.out;
   for (int i = 0; i < a.spatial; ++i) {
-    MR_ASSIGN_OR_RETURN(dims[static_cast<size_t>(a.dim(i))], output_size(c, a, i, input.dim(a.dim(i)), filter.dim(i)));
+    MR_ASSIGN_OR_RETURN(dims[static_cast<size_t>(a.dim(i))], output_size(a, i, input.dim(a.dim(i)), filter.dim(i)));
   }
   return c.set_output(0, make_partial_shape(dims));
 }

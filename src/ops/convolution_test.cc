@@ -14,14 +14,15 @@ Tensor floats(const TensorShape& shape, float first = 1, float step = 1) {
 }
 Tensor sizes(std::vector<int32_t> values) { return Tensor(values); }
 
-OpTest conv(const char* op = "Conv2D", Ints strides = {1, 1, 1, 1}, const char* padding = "VALID") {
-  OpTest t(all_ops(), op);
-  t.attr("strides", std::move(strides)).attr("padding", padding);
-  return t;
-}
+struct Conv : OpTest {
+  explicit Conv(const char* op = "Conv2D", Ints strides = {1, 1, 1, 1}, const char* padding = "VALID")
+      : OpTest(all_ops(), op) {
+    attr("strides", std::move(strides)).attr("padding", padding);
+  }
+};
 
 TEST(Conv2D, slides_the_filter) {
-  OpTest t = conv();
+  Conv t = Conv();
   t.input(floats({1, 3, 3, 1})).input(Tensor({2, 2, 1, 1}, std::vector<float>{1, 10, 100, 1000}));
   ASSERT_TRUE(t.run().ok());
   EXPECT_EQ(t.output(0).shape(), TensorShape({1, 2, 2, 1}));
@@ -29,7 +30,7 @@ TEST(Conv2D, slides_the_filter) {
 }
 
 TEST(Conv2D, both_data_formats_agree) {
-  OpTest last = conv("Conv2D", {1, 2, 1, 1}, "SAME"), first = conv("Conv2D", {1, 1, 2, 1}, "SAME");
+  Conv last = Conv("Conv2D", {1, 2, 1, 1}, "SAME"), first = Conv("Conv2D", {1, 1, 2, 1}, "SAME");
   last.input(floats({2, 5, 4, 1})).input(floats({3, 2, 1, 1}));
   first.attr("data_format", "NCHW").input(floats({2, 1, 5, 4})).input(floats({3, 2, 1, 1}));
   ASSERT_TRUE(last.run().ok());
@@ -39,7 +40,7 @@ TEST(Conv2D, both_data_formats_agree) {
 }
 
 TEST(Conv2D, integers_wrap) {
-  OpTest t = conv();
+  Conv t = Conv();
   t.input(Tensor({1, 1, 1, 2}, std::vector<int32_t>{1 << 30, 3}));
   t.input(Tensor({1, 1, 2, 1}, std::vector<int32_t>{4, 5}));
   ASSERT_TRUE(t.run().ok());
@@ -47,21 +48,21 @@ TEST(Conv2D, integers_wrap) {
 }
 
 TEST(Conv2D, a_window_that_is_a_little_too_large_gives_nothing) {
-  OpTest t = conv();
+  Conv t = Conv();
   t.input(floats({1, 2, 2, 1})).input(floats({3, 3, 1, 1}));
   ASSERT_TRUE(t.run().ok());
   EXPECT_EQ(t.output(0).shape(), TensorShape({1, 0, 0, 1}));
 }
 
 TEST(Conv2D, infers_shapes) {
-  OpTest t = conv("Conv2D", {1, 2, 3, 1}, "SAME");
+  Conv t = Conv("Conv2D", {1, 2, 3, 1}, "SAME");
   t.attr("T", DataType::kFloat);
   EXPECT_EQ(*t.infer({{-1, 7, -1, 3}, {3, 3, 3, 8}}), std::vector<std::string>{"[?,4,?,8]"});
   EXPECT_EQ(*t.infer({PartialTensorShape(), {3, 3, -1, 8}}), std::vector<std::string>{"[?,?,?,8]"});
 }
 
 TEST(Conv2DBackprop, sizes_may_be_height_and_width) {
-  OpTest t = conv("Conv2DBackpropInput");
+  Conv t = Conv("Conv2DBackpropInput");
   t.input(sizes({2, 2})).input(floats({2, 2, 3, 1})).input(floats({4, 1, 1, 1}));
   ASSERT_TRUE(t.run().ok());
   EXPECT_EQ(t.output(0).shape(), TensorShape({4, 2, 2, 3}));
@@ -69,7 +70,7 @@ TEST(Conv2DBackprop, sizes_may_be_height_and_width) {
 }
 
 TEST(Conv2DBackprop, dilations_are_supported) {
-  OpTest forward = conv(), to_filter = conv("Conv2DBackpropFilter");
+  Conv forward = Conv(), to_filter = Conv("Conv2DBackpropFilter");
   forward.attr("dilations", Ints{1, 2, 2, 1}).input(floats({1, 3, 3, 1})).input(floats({2, 2, 1, 1}));
   to_filter.attr("dilations", Ints{1, 2, 2, 1}).input(floats({1, 3, 3, 1})).input(sizes({2, 2, 1, 1}));
   to_filter.input(floats({1, 1, 1, 1}));
@@ -80,7 +81,7 @@ TEST(Conv2DBackprop, dilations_are_supported) {
 }
 
 TEST(DepthwiseConv2d, each_channel_has_its_filters) {
-  OpTest t = conv("DepthwiseConv2dNative");
+  Conv t = Conv("DepthwiseConv2dNative");
   t.input(Tensor({1, 1, 2, 2}, std::vector<float>{1, 2, 3, 4}));
   t.input(Tensor({1, 2, 2, 2}, std::vector<float>{1, 10, 100, 1000, 2, 20, 200, 2000}));
   ASSERT_TRUE(t.run().ok());
@@ -88,7 +89,7 @@ TEST(DepthwiseConv2d, each_channel_has_its_filters) {
 }
 
 TEST(FusedConv2D, bias_side_and_activation_follow) {
-  OpTest t = conv("_FusedConv2D");
+  Conv t = Conv("_FusedConv2D");
   t.attr("num_args", 2).attr("TArgs", std::vector<DataType>(2, DataType::kFloat));
   t.attr("fused_ops", std::vector<std::string>{"BiasAdd", "Add", "Relu"});
   t.input(Tensor({1, 1, 2, 1}, std::vector<float>{1, -2})).input(Tensor({1, 1, 1, 1}, std::vector<float>{3}));
@@ -108,7 +109,7 @@ void PrintTo(const BadCase& c, std::ostream* out) { *out << c.name; }
 class BadConv2D : public testing::TestWithParam<BadCase> {};
 
 TEST_P(BadConv2D, is_refused) {
-  OpTest t = conv();
+  Conv t = Conv();
   for (const auto& [name, value] : GetParam().attrs) t.attr(name, value);
   t.input(floats(GetParam().input)).input(floats(GetParam().filter));
   EXPECT_EQ(t.run().code(), GetParam().code);
@@ -157,19 +158,19 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Conv2DBackprop, refuses_sizes_that_do_not_fit) {
   for (const std::vector<int32_t>& s :
        std::vector<std::vector<int32_t>>{{1, 4, 4}, {1, -4, 4, 1}, {1, 9, 4, 1}, {2, 4, 4, 1}, {1, 4, 4, 3}, {}}) {
-    OpTest t = conv("Conv2DBackpropInput");
+    Conv t = Conv("Conv2DBackpropInput");
     t.input(sizes(s)).input(floats({2, 2, 1, 1})).input(floats({1, 3, 3, 1}));
     EXPECT_EQ(t.run().code(), absl::StatusCode::kInvalidArgument);
   }
   for (const std::vector<int32_t>& s : std::vector<std::vector<int32_t>>{{2, 2, 1}, {2, -2, 1, 1}, {3, 2, 1, 1}}) {
-    OpTest t = conv("Conv2DBackpropFilter");
+    Conv t = Conv("Conv2DBackpropFilter");
     t.input(floats({1, 4, 4, 1})).input(sizes(s)).input(floats({1, 3, 3, 1}));
     EXPECT_EQ(t.run().code(), absl::StatusCode::kInvalidArgument);
   }
 }
 
 TEST(Conv2D, empty_batches_and_channels_give_zeros) {
-  OpTest none = conv(), to_filter = conv("Conv2DBackpropFilter"), to_input = conv("Conv2DBackpropInput");
+  Conv none = Conv(), to_filter = Conv("Conv2DBackpropFilter"), to_input = Conv("Conv2DBackpropInput");
   none.input(floats({0, 4, 4, 1})).input(floats({2, 2, 1, 3}));
   to_filter.input(floats({0, 4, 4, 1})).input(sizes({2, 2, 1, 1})).input(floats({0, 3, 3, 1}));
   to_input.input(sizes({1, 2, 2, 1})).input(floats({2, 2, 1, 0})).input(floats({1, 1, 1, 0}));

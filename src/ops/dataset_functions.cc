@@ -132,6 +132,9 @@ class WalkKernel : public AsyncKernel {
       for (size_t i = 0; status.ok() && i < result->size(); ++i) {
         if (static_cast<int>(i) >= ctx.num_outputs())
           status = invalid_argument(ctx.node().op, ": the element has too many components.");
+        else if (const DataType wanted = ctx.node().output_types[i]; (*result)[i].dtype() != wanted)
+          status = invalid_argument(ctx.node().op, ": component ", i, " of the element is ",
+                                    dtype_name((*result)[i].dtype()), ", output_types says ", dtype_name(wanted), ".");
         else status = ctx.set_output(static_cast<int>(i), std::move((*result)[i]));
       }
       if (status.ok() && static_cast<int>(result->size()) != ctx.num_outputs())

@@ -215,6 +215,14 @@ TEST(BinaryMath, shapes_that_do_not_match_are_an_error) {
   EXPECT_EQ(t.run().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(UnaryMath, gradients_take_one_shape_only) {
+  for (const char* op : {"SqrtGrad", "RsqrtGrad", "TanhGrad", "SigmoidGrad", "InvGrad", "ReciprocalGrad"}) {
+    OpTest t(all_ops(), op);
+    t.input(Tensor(std::vector<float>{1, 2})).input(Tensor({3, 2}, std::vector<float>(6)));
+    EXPECT_EQ(t.run().code(), absl::StatusCode::kInvalidArgument) << op;
+  }
+}
+
 TEST(Bitwise, shifts_are_held_to_the_width) {
   EXPECT_EQ((run2<int32_t>("LeftShift", {1, 1, -8, 5}, {31, 32, 1, -1})),
             (std::vector<int32_t>{std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::min(), -16, 5}));

@@ -1,12 +1,11 @@
 // JPEG by way of libjpeg-turbo. Its errors leave through longjmp: between setjmp and the library's calls stand only
 // plain values, so that no destructor is jumped over.
 
-// jpeglib.h wants size_t and FILE, jerror.h wants jpeglib.h: this order.
+// jpeglib.h wants size_t and FILE: this order.
 // clang-format off
 #include <cstddef>
 #include <cstdio>
 #include <jpeglib.h>
-#include <jerror.h>
 // clang-format on
 
 #include <algorithm>
@@ -72,8 +71,10 @@ void skip_input(j_decompress_ptr info, long count) {
 // A small progressive file may ask for any number of passes over a large image.
 void limit_scans(j_common_ptr info) {
   constexpr int kMostScans = 500;
-  if (info->is_decompressor && reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > kMostScans)
-    ERREXIT(info, JERR_NOT_COMPILED);
+  if (!info->is_decompressor || reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= kMostScans) return;
+  auto* manager = reinterpret_cast<ErrorManager*>(info->err);
+  std::snprintf(manager->text, sizeof manager->text, "more than %d scans", kMostScans);
+  std::longjmp(manager->jump, 1);
 }
 
 class JpegReader {

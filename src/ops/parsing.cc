@@ -146,8 +146,30 @@ class ParseSingleExample final : public ParseKernel {
   std::vector<std::string> sparse_keys_, dense_keys_;
 };
 
+// Attributes that speak of the same features: lists of one length, and counts that say it. Those the op has not are
+// passed over.
+absl::Status same_lengths(const NodeInfo& node, std::initializer_list<const char*> names) {
+  std::optional<int64_t> length;
+  for (const char* name : names) {
+    const auto it = node.attrs.find(name);
+    if (it == node.attrs.end()) continue;
+    int64_t n = 0;
+    if (const auto* count = it->second.get<int64_t>()) n = *count;
+    else if (const auto* types = it->second.get<std::vector<DataType>>()) n = std::ssize(*types);
+    else if (const auto* shapes = it->second.get<std::vector<PartialTensorShape>>()) n = std::ssize(*shapes);
+    else if (const auto* keys = it->second.get<std::vector<std::string>>()) n = std::ssize(*keys);
+    if (length && n != *length)
+      return invalid_argument(node.op, ": attribute ", name, " does not match the others: ", n, " vs. ", *length);
+    length = n;
+  }
+  return absl::OkStatus();
+}
+
 // `batch`: [] or [n], unknown where it is not known which. Outputs from `next` on.
 absl::Status set_example_shapes(ShapeContext& c, const PartialTensorShape& batch) {
+  MR_RETURN_IF_ERROR(same_lengths(c.node(), {"sparse_types", "num_sparse", "Nsparse", "sparse_keys"}));
+  MR_RETURN_IF_ERROR(same_lengths(c.node(), {"Tdense", "dense_shapes", "Ndense", "dense_keys"}));
+  MR_RETURN_IF_ERROR(same_lengths(c.node(), {"ragged_value_types", "ragged_split_types"}));
   MR_ASSIGN_OR_RETURN(const auto sparse, c.attr<std::vector<DataType>>("sparse_types"));
   MR_ASSIGN_OR_RETURN(const auto dense, c.attr<std::vector<PartialTensorShape>>("dense_shapes"));
   const int n = static_cast<int>(sparse.size());

@@ -132,6 +132,20 @@ TEST(ParseExample, errors_name_example_and_feature) {
 }
 
 // Every truncation and many flipped bytes: an error or a result, never anything else (the sanitizers watch).
+TEST(ParseExample, lists_of_different_lengths_are_refused) {
+  OpTest ragged(all_ops(), "ParseExampleV2");
+  ragged.attr("Tdense", std::vector<DataType>{}).attr("dense_shapes", std::vector<PartialTensorShape>{});
+  ragged.attr("num_sparse", 0).attr("sparse_types", std::vector<DataType>{});
+  ragged.attr("ragged_value_types", std::vector<DataType>{float32, int64, float32});
+  ragged.attr("ragged_split_types", std::vector<DataType>{});
+  EXPECT_EQ(ragged.infer({{1}, {0}, {0}, {0}, {3}}).status().code(), absl::StatusCode::kInvalidArgument);
+  OpTest sparse(all_ops(), "ParseSingleExample");
+  sparse.attr("num_sparse", 3).attr("sparse_keys", Strings{"a"}).attr("sparse_types", std::vector<DataType>{int64});
+  sparse.attr("Tdense", std::vector<DataType>{}).attr("dense_keys", Strings{});
+  sparse.attr("dense_shapes", std::vector<PartialTensorShape>{});
+  EXPECT_EQ(sparse.infer({PartialTensorShape::scalar()}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(ParseExample, survives_damaged_bytes) {
   const std::string whole =
       example({{"a", floats({1, 2, 3})}, {"b", texts({"hello", "world"})}, {"c", ints({1, 300, -1})}});

@@ -21,12 +21,11 @@ namespace {
 // --- Shapes
 
 // The pooled shape of an image shape, as far as it is known.
-absl::StatusOr<PartialTensorShape> pooled_shape(ShapeContext& c, const WindowAttrs& a,
-                                                const PartialTensorShape& input) {
+absl::StatusOr<PartialTensorShape> pooled_shape(const WindowAttrs& a, const PartialTensorShape& input) {
   std::vector<int64_t> dims = to_dims(input);
   for (int i = 0; i < a.spatial; ++i) {
     const auto d = static_cast<size_t>(a.dim(i));
-    MR_ASSIGN_OR_RETURN(dims[d], output_size(c, a, i, dims[d], a.window[d]));
+    MR_ASSIGN_OR_RETURN(dims[d], output_size(a, i, dims[d], a.window[d]));
   }
   const auto channel = static_cast<size_t>(a.channel());
   if (a.window[channel] > 1 && dims[channel] >= 0) dims[channel] /= a.window[channel];
@@ -36,7 +35,7 @@ absl::StatusOr<PartialTensorShape> pooled_shape(ShapeContext& c, const WindowAtt
 absl::Status pool_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const WindowAttrs a, window_attrs(c.node()));
   MR_ASSIGN_OR_RETURN(const PartialTensorShape input, c.with_rank(0, a.rank()));
-  return c.set_output(0, pooled_shape(c, a, input));
+  return c.set_output(0, pooled_shape(a, input));
 }
 
 // Window and strides are inputs `first` and `first` + 1; false where they are not known yet.
@@ -57,7 +56,7 @@ absl::Status max_pool_v2_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(WindowAttrs a, window_attrs(c.node()));
   MR_ASSIGN_OR_RETURN(const PartialTensorShape input, c.with_rank(0, a.rank()));
   MR_ASSIGN_OR_RETURN(const bool known, set_window_from(c, 1, &a));
-  return c.set_output(0, known ? pooled_shape(c, a, input) : unknown_shape_of_rank(a.rank()));
+  return c.set_output(0, known ? pooled_shape(a, input) : unknown_shape_of_rank(a.rank()));
 }
 
 absl::Status max_pool_with_argmax_shape(ShapeContext& c) {

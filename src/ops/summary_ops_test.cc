@@ -98,5 +98,27 @@ TEST(Summaries, histogram) {
   EXPECT_EQ(nan.run().message(), "Nan in summary histogram for: test");
 }
 
+absl::Status image_summary(const Tensor& images, AttrMap attrs = {}) {
+  OpTest t(all_ops(), "ImageSummary");
+  for (const auto& [name, value] : attrs) t.attr(name, value);
+  return t.input(Tensor("im")).input(images).run();
+}
+Tensor zeros(const TensorShape& shape) {
+  return Tensor(shape, std::vector<float>(static_cast<size_t>(shape.num_elements()), 0.0f));
+}
+
+// Pixels are compared with TensorFlow's in tests/golden/events/summary_ops.
+TEST(Summaries, images_that_cannot_be_shown_are_errors) {
+  EXPECT_TRUE(image_summary(zeros({2, 3, 4, 1})).ok());
+  EXPECT_TRUE(image_summary(zeros({0, 3, 4, 1})).ok());
+  for (const TensorShape& shape : {TensorShape({2, 3, 4, 2}), TensorShape({3, 4, 3}), TensorShape({1, 0, 4, 3}),
+                                   TensorShape({1, 4, 0, 3}), TensorShape({2, 3, 4, 0})})
+    EXPECT_EQ(image_summary(zeros(shape)).code(), absl::StatusCode::kInvalidArgument) << shape.to_string();
+  const Tensor one_color(std::vector<uint8_t>{9}), floats(std::vector<float>{1, 2, 3, 4});
+  EXPECT_TRUE(image_summary(zeros({1, 2, 2, 1}), {{"bad_color", one_color}}).ok());
+  EXPECT_EQ(image_summary(zeros({1, 2, 2, 3}), {{"bad_color", one_color}}).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(image_summary(zeros({1, 2, 2, 3}), {{"bad_color", floats}}).code(), absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace millrace

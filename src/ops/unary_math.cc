@@ -331,7 +331,7 @@ OpBuilder unary(Registry& r, std::string_view name, std::string_view attr, Gradi
 template <class Op>
 void gradient_op(Registry& r, std::string_view name, GradientFunction gradient, std::string_view doc) {
   OpBuilder b = r.op(name);
-  b.input("y: T").input("dy: T").output("z: T").attr(kFloatAttr).shape(unchanged_shape).doc(doc);
+  b.input("y: T").input("dy: T").output("z: T").attr(kFloatAttr).shape(merged_shape).doc(doc);
   if (gradient != nullptr) b.gradient(gradient);
   binary_kernels<Op>(b, FloatsAndComplex{});
 }

@@ -38,7 +38,7 @@ absl::Status check_kernel_can(const NodeInfo& node, const WindowAttrs& a);
 // negative; as in TensorFlow's kernels, a window that is a little too large gives an output size of 0 instead.
 absl::StatusOr<WindowDim> place_window(const WindowAttrs& a, int i, int64_t input, int64_t window);
 // The output size, -1 where either size is unknown. While a node is made no window may be larger than its input.
-absl::StatusOr<int64_t> output_size(ShapeContext& c, const WindowAttrs& a, int i, int64_t input, int64_t window);
+absl::StatusOr<int64_t> output_size(const WindowAttrs& a, int i, int64_t input, int64_t window);
 
 // An attribute list as a gradient op takes it over.
 AttrMap copied_attrs(const NodeInfo& node, std::initializer_list<std::string_view> names);

@@ -1,40 +1,12 @@
 // Functions of the library: called by name, by PartitionedCall, and by the functional control flow.
 
 #include "gmock/gmock.h"
-#include "runtime/testing_graph.h"
+#include "runtime/testing_functions.h"
 
 namespace millrace {
 namespace {
 
 using testing::HasSubstr;
-
-ArgDef arg(std::string name, DataType type) {
-  ArgDef a;
-  a.name = std::move(name);
-  a.type = type;
-  return a;
-}
-
-NodeDef node(std::string name, std::string op, std::vector<std::string> inputs, AttrMap attrs = {}) {
-  return {std::move(name), std::move(op), "", std::move(inputs), std::move(attrs)};
-}
-
-// name(x: type) -> out: result of the nodes.
-void add_function(TestGraph& g, const std::string& name, DataType in, DataType out, std::vector<NodeDef> nodes,
-                  const std::string& result) {
-  FunctionDef f;
-  f.signature.name = name;
-  f.signature.inputs = {arg("x", in)};
-  f.signature.outputs = {arg("y", out)};
-  f.nodes = std::move(nodes);
-  f.ret = {{"y", result}};
-  const absl::Status status = g.graph->library().add(std::move(f));
-  EXPECT_TRUE(status.ok()) << status;
-}
-
-NodeDef constant(std::string name, const Tensor& value) {
-  return node(std::move(name), "Const", {}, {{"value", value}, {"dtype", value.dtype()}});
-}
 
 void add_usual_functions(TestGraph& g) {
   add_function(g, "double", float32, float32, {node("sum", "AddV2", {"x", "x"}, {{"T", float32}})}, "sum:z:0");
@@ -60,10 +32,11 @@ TEST(Functions, are_called) {
   TestGraph g;
   add_usual_functions(g);
   const Output x = g.placeholder(float32);
-  const Output y = g.op("PartitionedCall", {std::vector<Output>{x}},
-                        {{"f", FunctionRef("double")}, {"Tin", kFloat}, {"Tout", kFloat}});
-  const auto session = g.session();
-  for (const float v : {1.0f, 2.0f}) EXPECT_EQ(*run_scalar<float>(*session, y, {{x, Tensor(v)}}), 2 * v);
+  const Output y = call(g, "double", x);
+  for (const bool inlined : {false, true}) {
+    const auto session = g.session(with_inlining(inlined));
+    for (const float v : {1.0f, 2.0f}) EXPECT_EQ(*run_scalar<float>(*session, y, {{x, Tensor(v)}}), 2 * v);
+  }
 }
 
 TEST(Functions, are_called_by_their_name) {
@@ -76,7 +49,9 @@ TEST(Functions, are_called_by_their_name) {
   spec.inputs = {x};
   const auto call = g.graph->add_node(std::move(spec));
   ASSERT_TRUE(call.ok()) << call.status();
-  EXPECT_EQ(*run_scalar<float>(*g.session(), {*call, 0}, {{x, Tensor(4.0f)}}), 8);
+  for (const bool inlined : {false, true}) {
+    EXPECT_EQ(*run_scalar<float>(*g.session(with_inlining(inlined)), {*call, 0}, {{x, Tensor(4.0f)}}), 8);
+  }
 }
 
 TEST(Functions, if_calls_one_of_two) {
@@ -121,9 +96,10 @@ TEST(Functions, while_repeats_its_body) {
 TEST(Functions, endless_recursion_is_an_error) {
   TestGraph g;
   add_usual_functions(g);
-  const Output y = g.op("PartitionedCall", {std::vector<Output>{g.constant(Tensor(1.0f))}},
-                        {{"f", FunctionRef("forever")}, {"Tin", kFloat}, {"Tout", kFloat}});
-  EXPECT_EQ(run_all(*g.session(), {y}).status().code(), absl::StatusCode::kResourceExhausted);
+  const Output y = call(g, "forever", g.constant(Tensor(1.0f)));
+  for (const bool inlined : {false, true}) {
+    EXPECT_EQ(run_all(*g.session(with_inlining(inlined)), {y}).status().code(), absl::StatusCode::kResourceExhausted);
+  }
 }
 
 TEST(Functions, endless_loops_end_with_the_timeout) {
@@ -138,18 +114,19 @@ TEST(Functions, endless_loops_end_with_the_timeout) {
 TEST(Functions, errors_name_the_node_inside_and_the_call) {
   TestGraph g;
   add_usual_functions(g);
-  const Output y = g.op("PartitionedCall", {std::vector<Output>{g.constant(Tensor(1.0f))}},
-                        {{"f", FunctionRef("fails")}, {"Tin", kFloat}, {"Tout", kFloat}}, "call");
-  const absl::Status status = run_all(*g.session(), {y}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(message(status), HasSubstr("[[{{node rr}}]]"));
-  EXPECT_THAT(message(status), HasSubstr("[[{{node call}}]]"));
+  const Output y = call(g, "fails", g.constant(Tensor(1.0f)), "call");
+  for (const bool inlined : {false, true}) {
+    const absl::Status status = run_all(*g.session(with_inlining(inlined)), {y}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(message(status), HasSubstr(inlined ? "[[{{node call/rr}}]]" : "[[{{node rr}}]]"));
+    EXPECT_THAT(message(status), HasSubstr("[[{{node call}}]]"));
+    EXPECT_THAT(message(status), HasSubstr("created at test.cc:1"));
+  }
 }
 
 TEST(Functions, unknown_ones_are_not_found) {
   TestGraph g;
-  const Output y = g.op("PartitionedCall", {std::vector<Output>{g.constant(Tensor(1.0f))}},
-                        {{"f", FunctionRef("nobody")}, {"Tin", kFloat}, {"Tout", kFloat}});
+  const Output y = call(g, "nobody", g.constant(Tensor(1.0f)));
   EXPECT_EQ(run_all(*g.session(), {y}).status().code(), absl::StatusCode::kNotFound);
 }
 

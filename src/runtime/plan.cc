@@ -30,14 +30,14 @@ std::shared_ptr<NodeState> NodeStates::get(const Node& node) {
   if (state->op == nullptr) {
     // A call of a library function by its name is a PartitionedCall of it.
     const FunctionRef function(node.op(), node.attrs());
-    state->info.op = "PartitionedCall";
+    state->info.op = node.def().is_stateful ? "StatefulPartitionedCall" : "PartitionedCall";
     state->info.attrs = {{"f", function},
                          {"Tin", state->info.input_types},
                          {"Tout", state->info.output_types},
                          {"config", ""},
                          {"config_proto", ""},
                          {"executor_type", ""}};
-    state->op = node.graph().registry().find("PartitionedCall");
+    state->op = node.graph().registry().find(state->info.op);
   }
   return state;
 }
@@ -105,6 +105,19 @@ class Pruner {
 
 }  // namespace
 
+PlanNode plan_node_of(const Node& node, NodeStates& states) {
+  PlanNode made;
+  made.state = states.get(node);
+  made.name = node.name();
+  made.op = made.state->info.op;
+  if (made.op == "Const") {
+    if (const auto it = made.info().attrs.find("value"); it != made.info().attrs.end()) {
+      if (const Tensor* value = it->second.get<Tensor>()) made.constant = *value;
+    }
+  }
+  return made;
+}
+
 absl::StatusOr<Plan> make_plan(const GraphImpl& graph, const Signature& signature, NodeStates& states) {
   Pruner pruner(graph, signature);
   for (const Output& fetch : signature.fetches) MR_RETURN_IF_ERROR(pruner.visit(fetch));
@@ -129,17 +142,9 @@ absl::StatusOr<Plan> make_plan(const GraphImpl& graph, const Signature& signatur
   for (Node* node : graph.nodes()) {
     if (!pruner.needed(node)) continue;
     index[node] = static_cast<int>(plan.nodes.size());
-    PlanNode made;
-    made.state = states.get(*node);
-    made.name = node->name();
-    made.op = made.state->info.op;
-    plan.has_control_flow |= flow_kind(made.op) != FlowKind::kNone && made.op != "ControlTrigger";
-    if (made.op == "Const") {
-      if (const auto it = made.info().attrs.find("value"); it != made.info().attrs.end()) {
-        if (const Tensor* value = it->second.get<Tensor>()) made.constant = *value;
-      }
-    }
-    plan.nodes.push_back(std::move(made));
+    plan.nodes.push_back(plan_node_of(*node, states));
+    const FlowKind flow = flow_kind(node->op());
+    plan.has_control_flow |= flow != FlowKind::kNone && flow != FlowKind::kControlTrigger;
   }
   const auto ref = [&](const Output& output) {
     const int feed = pruner.feed_of(output);
@@ -282,7 +287,8 @@ void infer_node(const Plan& plan, PlanNode& node, std::vector<Known>& known, Kno
   // An error here may lie in a branch that never runs: the check before the kernel reports it then.
   if (!node.state->op->shape(context).ok()) return;
   node.proven = defined;
-  if (node.is_stateful()) return;
+  // Shapes that an attribute claims (of a branch, of an optional's value) prove nothing either.
+  if (node.is_stateful() || node.info().attrs.contains("output_shapes")) return;
   for (size_t i = 0; i < node.shapes.size(); ++i) {
     if (is_ref(node.output_type(static_cast<int>(i)))) continue;
     node.shapes[i] = context.output(static_cast<int>(i));

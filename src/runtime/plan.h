@@ -74,6 +74,9 @@ struct Signature {
 enum class FlowKind : uint8_t { kNone, kSwitch, kMerge, kEnter, kExit, kNextIteration, kLoopCond, kControlTrigger };
 FlowKind flow_kind(std::string_view op);
 
+// The node without its inputs.
+PlanNode plan_node_of(const Node& node, NodeStates& states);
+
 // The part of the graph that the signature needs. The graph's mutex is held by the caller.
 absl::StatusOr<Plan> make_plan(const GraphImpl& graph, const Signature& signature, NodeStates& states);
 

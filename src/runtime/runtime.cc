@@ -23,7 +23,7 @@ ThreadPool& compute_pool() {
 // A function made ready: its body compiled. Owned by the runtime, until that is shut down.
 struct Runtime::Function {
   FunctionRef ref;
-  FunctionBody body;
+  std::shared_ptr<const FunctionBody> body;
   NodeStates states;
   std::once_flag once;
   absl::Status status;
@@ -39,9 +39,9 @@ class FunctionHandle final : public CallableFunction {
       : runtime_(std::move(runtime)),
         owned_(owns ? function : nullptr),
         function_(function),
-        input_types_(function->body.arg_types),
-        output_types_(function->body.ret_types),
-        stateless_(!function->body.is_stateful) {}
+        input_types_(function->body->arg_types),
+        output_types_(function->body->ret_types),
+        stateless_(!function->body->is_stateful) {}
 
   const std::vector<DataType>& input_types() const override { return input_types_; }
   const std::vector<DataType>& output_types() const override { return output_types_; }
@@ -82,15 +82,14 @@ class FunctionHandle final : public CallableFunction {
 
   absl::Status compile_body(Runtime::Function& f) {
     Signature signature;
-    for (Node* arg : f.body.args) signature.feeds.emplace_back(arg, 0);
-    for (Node* ret : f.body.rets) signature.fetches.push_back(ret->input(0));
-    signature.targets = f.body.control_rets;
-    for (Node* node : f.body.graph->nodes()) {
+    for (Node* arg : f.body->args) signature.feeds.emplace_back(arg, 0);
+    for (Node* ret : f.body->rets) signature.fetches.push_back(ret->input(0));
+    signature.targets = f.body->control_rets;
+    for (Node* node : f.body->graph->nodes()) {
       // Stateful nodes run even if no result needs them, as in TensorFlow.
-      const bool stateful = node->entry() == nullptr ? false : node->entry()->is_stateful();
-      if (stateful && node->op() != "_Arg" && node->op() != "_Retval") signature.targets.push_back(node);
+      if (node->def().is_stateful && node->op() != "_Arg" && node->op() != "_Retval") signature.targets.push_back(node);
     }
-    absl::StatusOr<std::shared_ptr<Program>> program = compile(*f.body.graph, signature, f.states, *runtime_);
+    absl::StatusOr<std::shared_ptr<Program>> program = compile(*f.body->graph, signature, f.states, *runtime_);
     if (!program.ok()) return annotate(program.status(), str_cat("function '", f.ref.name, "'"));
     f.program = *std::move(program);
     return absl::OkStatus();
@@ -143,27 +142,39 @@ static bool is_dataset_function(const FunctionRef& function) {
   return marked != nullptr && *marked;
 }
 
-absl::StatusOr<std::shared_ptr<CallableFunction>> Runtime::instantiate(const FunctionRef& function) {
+// Not kept if it is a dataset's function with state.
+absl::StatusOr<std::shared_ptr<Runtime::Function>> Runtime::find_or_make(const FunctionRef& function) {
   if (is_shut_down()) return cancelled("Session has been closed.");
+  const auto find = [&]() -> std::shared_ptr<Function> {  // under the mutex
+    for (const std::shared_ptr<Function>& f : functions_[function.name]) {
+      if (f->ref == function) return f;
+    }
+    return nullptr;
+  };
   {
     std::lock_guard lock(functions_mutex_);
-    for (const std::shared_ptr<Function>& f : functions_[function.name]) {
-      if (f->ref == function) return std::make_shared<FunctionHandle>(shared_from_this(), f);
-    }
+    if (std::shared_ptr<Function> known = find()) return known;
   }
   auto made = std::make_shared<Function>();
   made->ref = function;
-  MR_ASSIGN_OR_RETURN(made->body, library_->instantiate(function));
-  if (made->body.is_stateful && is_dataset_function(function)) {
-    return std::make_shared<FunctionHandle>(shared_from_this(), made, /*owns=*/true);
-  }
+  MR_ASSIGN_OR_RETURN(FunctionBody body, library_->instantiate(function));
+  made->body = std::make_shared<const FunctionBody>(std::move(body));
+  if (made->body->is_stateful && is_dataset_function(function)) return made;
   std::lock_guard lock(functions_mutex_);
-  std::vector<std::shared_ptr<Function>>& known = functions_[function.name];
-  for (const std::shared_ptr<Function>& f : known) {
-    if (f->ref == function) return std::make_shared<FunctionHandle>(shared_from_this(), f);
-  }
-  known.push_back(made);
-  return std::make_shared<FunctionHandle>(shared_from_this(), std::move(made));
+  if (std::shared_ptr<Function> known = find()) return known;
+  functions_[function.name].push_back(made);
+  return made;
+}
+
+absl::StatusOr<std::shared_ptr<CallableFunction>> Runtime::instantiate(const FunctionRef& function) {
+  MR_ASSIGN_OR_RETURN(const std::shared_ptr<Function> f, find_or_make(function));
+  return std::make_shared<FunctionHandle>(shared_from_this(), f,
+                                          /*owns=*/f->body->is_stateful && is_dataset_function(function));
+}
+
+absl::StatusOr<std::shared_ptr<const FunctionBody>> Runtime::function_body(const FunctionRef& function) {
+  MR_ASSIGN_OR_RETURN(const std::shared_ptr<Function> f, find_or_make(function));
+  return f->body;
 }
 
 void Runtime::schedule(std::function<void()> work) { compute_pool().schedule(std::move(work)); }

@@ -31,6 +31,16 @@ struct RuntimeOptions {
   bool inline_functions = true;
 };
 
+// A call of a function that was inlined.
+struct CallSite {
+  std::string node, op, source;
+  std::string function;
+  std::shared_ptr<const CallSite> caller;  // where the call stands in an inlined body itself
+  int depth = 1;
+};
+
+struct InlinedBody;  // passes/inline_functions.cc
+
 // One node as a session runs it: placed, with the kernel object that all its programs share. Stateful kernels (random
 // streams, iterators) thereby go on from run to run, whatever the signature.
 struct NodeState {
@@ -40,6 +50,8 @@ struct NodeState {
   std::unique_ptr<Kernel> kernel;  // null until a program that runs the node is laid out
   std::once_flag kernel_once;
   absl::Status kernel_status;
+  std::shared_ptr<const CallSite> site;  // the call whose body the node belongs to; null unless it was inlined
+  std::shared_ptr<InlinedBody> body;     // of a call, once it was inlined; touched while compiling only
 };
 
 class Runtime final : public FunctionRunner, public std::enable_shared_from_this<Runtime> {
@@ -58,6 +70,8 @@ class Runtime final : public FunctionRunner, public std::enable_shared_from_this
 
   // Makes the state's kernel, once.
   absl::Status ensure_kernel(NodeState& state);
+  // The body of a library function, made once.
+  absl::StatusOr<std::shared_ptr<const FunctionBody>> function_body(const FunctionRef& function);
 
   // --- FunctionRunner
   absl::StatusOr<std::shared_ptr<CallableFunction>> instantiate(const FunctionRef& function) override;
@@ -70,6 +84,7 @@ class Runtime final : public FunctionRunner, public std::enable_shared_from_this
  private:
   friend class FunctionHandle;
   struct Function;
+  absl::StatusOr<std::shared_ptr<Function>> find_or_make(const FunctionRef& function);
 
   const Registry& registry_;
   const std::shared_ptr<FunctionLibrary> library_;

@@ -1,10 +1,14 @@
 #include "runtime/session.h"
 
+#include <atomic>
+#include <barrier>
+#include <filesystem>
 #include <latch>
 #include <thread>
 
 #include "base/errors.h"
 #include "gmock/gmock.h"
+#include "kernels/team.h"
 #include "runtime/testing_graph.h"
 
 namespace millrace {
@@ -199,6 +203,27 @@ TEST(Session, several_cpu_devices) {
 
 // --- variables
 
+TEST(Session, long_chains_of_identities_compile_in_linear_time) {
+  TestGraph g;
+  Output x = g.placeholder(float32, PartialTensorShape::scalar());
+  const Output first = x;
+  std::vector<Output> fetches;
+  for (int i = 0; i < 50'000; ++i) {
+    NodeSpec spec;
+    spec.type = "Identity";
+    spec.name = str_cat("i", i);
+    spec.inputs = {x};
+    spec.attrs["T"] = DataType::kFloat;
+    x = Output(*g.graph->add_node(std::move(spec)), 0);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const auto got = run_all(*g.session(), {x}, {{first, Tensor(3.0f)}});
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ((*got)[0].scalar<float>(), 3.0f);
+  // A walk of the whole chain from every node took minutes under sanitizers.
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+}
+
 TEST(Session, sees_variables_before_the_updates_of_the_same_run) {
   TestGraph g;
   const Output v = g.variable(float32, PartialTensorShape::scalar());
@@ -318,6 +343,50 @@ TEST(Session, concurrent_runs_of_several_signatures) {
   for (std::thread& t : threads) t.join();
   EXPECT_EQ(wrong, 0);
   EXPECT_EQ(*run_scalar<float>(*session, v), kThreads * kRuns);
+}
+
+int count_threads() {
+  int count = 0;
+  for ([[maybe_unused]] const auto& task : std::filesystem::directory_iterator("/proc/self/task")) ++count;
+  return count;
+}
+
+TEST(Session, steps_side_by_side_share_the_compute_threads) {
+  TestGraph g;
+  constexpr int64_t kSize = 256;
+  const Output x = g.placeholder(float32, {kSize, kSize});
+  const Output y = g.op("Tanh", {g.op("MatMul", {g.op("MatMul", {x, x}), x})});
+  const Output sum = g.op("Sum", {y, g.constant(Tensor(int32_t{0}))});
+  std::vector<float> values(kSize * kSize);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * 7919 % 1009) / 100000;
+  const Feeds feeds = {{x, Tensor({kSize, kSize}, values)}};
+  SessionCoreOptions options;
+  options.runtime.intra_op_parallelism_threads = 4;
+  const auto bits = [](const Tensor& t) { return t.to_vector<float>(); };
+  const std::vector<float> expected = bits((*run_all(*g.session(options), {sum}, feeds))[0]);
+
+  constexpr int kCallers = 16, kSessions = 4;
+  std::vector<std::shared_ptr<SessionCore>> sessions;
+  for (int i = 0; i < kSessions; ++i) sessions.push_back(g.session(options));
+  const int before = count_threads();
+  int during = 0;
+  std::barrier together(kCallers);
+  std::atomic<int> different{0};
+  std::vector<std::thread> callers;
+  for (int t = 0; t < kCallers; ++t) {
+    callers.emplace_back([&, t] {
+      for (int i = 0; i < 10; ++i) {
+        const auto got = run_all(*sessions[static_cast<size_t>(t % kSessions)], {sum}, feeds);
+        if (!got.ok() || bits((*got)[0]) != expected) ++different;
+      }
+      together.arrive_and_wait();
+      if (t == 0) during = count_threads();
+      together.arrive_and_wait();
+    });
+  }
+  for (std::thread& t : callers) t.join();
+  EXPECT_EQ(different, 0);
+  EXPECT_LE(during - before - kCallers, (kOwnTeams + 1) * 3 + 1);  // see kernels/team.h
 }
 
 // As in TF1, where moving averages run behind the train op's control dependency and read what it left.

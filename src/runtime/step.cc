@@ -113,6 +113,10 @@ absl::Status node_error(const NodeState& state, std::span<const InputValue> inpu
   }
   str_append(&text, inputs.size() > kMaxInputs ? ", ...)" : ")");
   if (!state.source.empty()) str_append(&text, " created at ", state.source);
+  for (const CallSite* site = state.site.get(); site != nullptr; site = site->caller.get()) {
+    str_append(&text, "\n\t [[{{node ", site->node, "}}]] ", site->op, "(", site->function, ")");
+    if (!site->source.empty()) str_append(&text, " created at ", site->source);
+  }
   absl::Status out(status.code(), text);
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { out.SetPayload(url, payload); });
   // The innermost node is where it happened.

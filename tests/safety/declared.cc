@@ -72,7 +72,8 @@ class Maker {
       call = *std::move(candidate);
       accepted = build(call, Form::kConstant).ok();
     }
-    if (call.types.empty() && !entry_.def.inputs.empty()) return random_call().status();
+    if (call.attrs.empty() && call.types.empty() && !entry_.def.inputs.empty())
+      return invalid_argument("no attributes that make a call of ", entry_.def.name);
     if (chance_.percent(45) && !call.values.empty()) {
       Tensor& value = call.values[static_cast<size_t>(chance_.below(static_cast<int64_t>(call.values.size())))];
       if (value.has_value()) value = mutated_tensor(chance_, value);

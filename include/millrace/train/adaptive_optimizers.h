@@ -71,7 +71,7 @@ class AdagradOptimizer : public Optimizer {
 // Dual averaging, for sparse linear models (the same paper).
 struct AdagradDAOptions {
   Input learning_rate;
-  Variable global_step;
+  Variable global_step = {};
   float initial_gradient_squared_accumulator_value = 0.1f;
   Input l1_regularization_strength = 0.0;
   Input l2_regularization_strength = 0.0;

@@ -34,10 +34,11 @@ struct SaverOptions {
   std::optional<std::map<std::string, Variable>> var_map = {};  // under these names instead of their own
   bool reshape = false;                            // restore into variables of another shape, as many elements
   bool sharded = false;                            // one file per device
-  int max_to_keep = 5;                             // 0: all
+  int max_to_keep = 5;                             // 0: all, and the state file names the newest only
   double keep_checkpoint_every_n_hours = 10000.0;  // one kept for good in that time
   std::string name = {};                           // "save"
   bool restore_sequentially = false;
+  bool defer_build = false;          // build() makes the operations, once all variables are there
   bool pad_step_number = false;      // model.ckpt-00000100
   bool save_relative_paths = false;  // in the state file
   bool allow_empty = false;          // no variables: save and restore do nothing
@@ -63,6 +64,10 @@ class Saver {
   explicit Saver(std::shared_ptr<SaverImpl> impl) : impl_(std::move(impl)) {}
   explicit Saver(std::nullptr_t) {}  // no saver
   explicit operator bool() const { return impl_ != nullptr; }
+
+  // Adds the operations of a saver made with defer_build to the default graph. FailedPreconditionError (TF1's
+  // RuntimeError) from save and restore before that.
+  void build() const;
 
   // Writes PREFIX.index, .data-*, .meta and the state file; returns PREFIX. What failed leaves earlier checkpoints
   // whole.
@@ -93,6 +98,7 @@ Saver saver_of(const std::shared_ptr<CollectionObject>& object);
 
 // --- the state of a directory
 
+// Nothing where there is no state file, or, with a warning, where it cannot be parsed.
 struct CheckpointStateInfo {
   std::string model_checkpoint_path;
   std::vector<std::string> all_model_checkpoint_paths;  // oldest first

@@ -1,9 +1,10 @@
 #pragma once
 // What several hooks share.
 
+#include <string>
 #include <string_view>
 
-#include "millrace/graph.h"
+#include "millrace/framework.h"
 
 namespace millrace::train {
 
@@ -12,5 +13,7 @@ namespace millrace::train {
 Output required_global_step(std::string_view hook);
 // An int32 or int64 scalar.
 int64_t step_of(const Tensor& value);
+// The graph as graph.pbtxt in a directory, which is made if it is not there (any more).
+void write_graph_text(const Graph& graph, const std::string& directory);
 
 }  // namespace millrace::train

@@ -11,6 +11,7 @@
 #include "graph/graph.h"
 #include "graph/graph_def.h"
 #include "io/durable_file.h"
+#include "io/file_system.h"
 #include "millrace/train/global_step.h"
 #include "millrace/train/monitored_session.h"
 #include "tensorflow/core/framework/graph.pb.h"
@@ -28,6 +29,12 @@ Output required_global_step(std::string_view hook) {
 
 int64_t step_of(const Tensor& value) {
   return value.dtype() == int32 ? value.scalar<int32_t>() : value.scalar<int64_t>();
+}
+
+void write_graph_text(const Graph& graph, const std::string& directory) {
+  raise_if_error(value_or_raise(file_system_for(directory))->make_directories(directory));
+  raise_if_error(
+      write_file_durably(join_path(directory, "graph.pbtxt"), text_proto(graph.as_graph_def({.add_shapes = true}))));
 }
 
 // --- StopAtStepHook
@@ -166,10 +173,7 @@ void CheckpointSaverHook::begin() {
 void CheckpointSaverHook::after_create_session(Session& session, Coordinator&) {
   const int64_t step = step_of(session.run(global_step_));
   const Graph graph = session.graph();
-  if (options_.save_graph_def) {
-    raise_if_error(write_file_durably(join_path(options_.checkpoint_dir, "graph.pbtxt"),
-                                      text_proto(graph.as_graph_def({.add_shapes = true}))));
-  }
+  if (options_.save_graph_def) write_graph_text(graph, options_.checkpoint_dir);
   tensorflow::MetaGraphDef meta;
   to_meta_graph(graph, {}, &meta);
   if (const Saver s = saver()) *meta.mutable_saver_def() = s.as_saver_def();

@@ -8,6 +8,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::MatchesRegex;
 
 class HooksTest : public SupervisionTest {
  protected:
@@ -48,10 +49,10 @@ TEST_F(HooksTest, timer_triggers_by_steps_or_seconds) {
 
 TEST_F(HooksTest, logs_tensors_by_name_sorted_by_tag_and_at_the_end) {
   auto as_default = Graph().as_default();
-  const Output b = constant(std::vector<int32_t>{1, 2}, {.name = "b"});
+  constant(std::vector<int32_t>{1, 2}, {.name = "b"});
   train({LoggingTensorHook({{"z", "b:0"}, {"loss", "loss"}}, {.every_n_iter = 2, .at_end = true})}, 3);
-  EXPECT_THAT(log_of_run(), ElementsAre("loss = 4.0, z = [1 2]", "loss = 0.36602488, z = [1 2] (T sec)",
-                                        "loss = 0.110722534, z = [1 2] (T sec)"));
+  EXPECT_THAT(log_of_run(), ElementsAre("loss = 4.0, z = [1 2]", MatchesRegex("loss = 0.36602.*, z = .1 2. .T sec."),
+                                        MatchesRegex("loss = 0.11072.*, z = .1 2. .T sec.")));
 }
 
 TEST_F(HooksTest, logs_only_at_the_end_and_with_a_formatter) {
@@ -63,7 +64,7 @@ TEST_F(HooksTest, logs_only_at_the_end_and_with_a_formatter) {
                                                         return "the loss: " + values.at("loss").to_string();
                                                       }})},
         2);
-  EXPECT_THAT(log_of_run(), ElementsAre("the loss: 4.0", "loss = 0.36602488"));
+  EXPECT_THAT(log_of_run(), ElementsAre("the loss: 4.0", MatchesRegex("loss = 0.36602.*")));
 }
 
 TEST_F(HooksTest, logging_refuses_contradictions_and_strange_tensors) {
@@ -74,9 +75,10 @@ TEST_F(HooksTest, logging_refuses_contradictions_and_strange_tensors) {
   EXPECT_EQ(refused({}), kOne);
   EXPECT_EQ(refused({.every_n_iter = 1, .every_n_secs = 1}), kOne);
   EXPECT_EQ(refused({.every_n_iter = 0}), "invalid every_n_iter=0.");
+  const Graph other;
   Output elsewhere;
   {
-    auto other = Graph().as_default();
+    auto as_default = other.as_default();
     elsewhere = constant(1.0);
   }
   auto as_default = Graph().as_default();

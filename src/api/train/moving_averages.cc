@@ -48,7 +48,7 @@ Output assign_debiased(const Variable& average, const Input& value, const Output
     biased = state_variable(average, "biased", TensorShape(shape.dims()));
     local_step = state_variable(average, "local_step", TensorShape());
   }
-  const Output delta = operator_ops::mul(operator_ops::sub(biased, value), decay);
+  const Output delta = operator_ops::mul(operator_ops::sub(biased.value(), value), decay);
   const Output updated = biased.assign_sub(delta);
   const Output steps = local_step.assign_add(1);
   const Output rest = 1 - pow(1 - decay, steps);
@@ -96,8 +96,10 @@ Output ExponentialMovingAverage::update(const Average& average, const Averaged& 
   const name_scope scope("AssignMovingAvg");
   const Output weight = as_dtype(operator_ops::sub(1, decay), average.variable);
   if (average.zero_debias) return assign_debiased(average.variable, as_input(value), weight, scope.name());
-  const Output difference = operator_ops::sub(average.variable, as_input(value));
-  return average.variable.assign_sub(difference * weight, {.name = scope.name()});
+  // Python reads the left variable before it opens the operator's scope, and loses the name for resource variables.
+  const Output difference = operator_ops::sub(average.variable.value(), as_input(value));
+  const bool is_resource = average.variable.is_resource();
+  return average.variable.assign_sub(difference * weight, {.name = is_resource ? std::string_view() : scope.name()});
 }
 
 Operation ExponentialMovingAverage::apply() {

@@ -23,9 +23,13 @@ namespace tf = millrace;
 namespace millrace {
 namespace {
 
+// A resource variable is gathered from by its handle, as tf.gather does.
 Output loss_of(const Variable& w, const Variable& b) {
   const Output x = tf::constant(Tensor(std::vector<int32_t>{0, 1, 1}));
-  return tf::reduce_sum(tf::gather(w, x) + b);
+  const Output rows = w.is_resource()
+                          ? create_output("ResourceGather", {w.ref(), x}, {{"dtype", tf::float32}}, "Gather")
+                          : tf::gather(w, x);
+  return tf::reduce_sum(operator_ops::add(rows, b));
 }
 
 void optimizers() {

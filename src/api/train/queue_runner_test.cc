@@ -171,7 +171,6 @@ TEST_F(QueueRunnerTest, an_error_of_a_runner_leaves_the_monitored_session) {
   const FIFOQueue queue = make_queue(2);
   const Variable zero = get_variable("zero", GetVariableOptions{.initializer = Tensor(int64_t{0})});
   add_queue_runner(QueueRunner(queue, {queue.enqueue({floordiv(1, zero)})}));
-  const Output value = queue.dequeue()[0];
   EXPECT_THROW(
       {
         MonitoredSession session({.hooks = {Tracer("A")}});

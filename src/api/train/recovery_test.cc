@@ -70,8 +70,8 @@ TEST_F(RecoveryTest, a_lost_machine_makes_a_new_session_wherever_it_shows) {
     for (const bool aborted : {true, false}) {
       trace().clear();
       std::filesystem::remove_all(dir());
-      const std::string error = aborted ? train<std::exception>(Thrower<errors::AbortedError>(call, 1), dir())
-                                        : train<std::exception>(Thrower<errors::UnavailableError>(call, 1), dir());
+      const std::string error = aborted ? train<errors::OpError>(Thrower<errors::AbortedError>(call, 1), dir())
+                                        : train<errors::OpError>(Thrower<errors::UnavailableError>(call, 1), dir());
       EXPECT_EQ(error, "no error") << call;
       EXPECT_EQ(count("A.begin"), 1) << call;
       EXPECT_EQ(count("A.after_create_session"), 2) << call;

@@ -37,7 +37,7 @@ bool is_damage(const errors::OpError& e) {
 }
 
 void restore_newest_intact(Session& session, Saver saver, const std::string& checkpoint_dir,
-                           const CheckpointStateInfo& state) {
+                           const CheckpointState& state) {
   const std::vector<std::string> candidates = checkpoints_newest_first(checkpoint_dir);
   if (candidates.empty()) {
     saver.restore(session, state.model_checkpoint_path);  // says that it is missing
@@ -58,11 +58,12 @@ void restore_newest_intact(Session& session, Saver saver, const std::string& che
 
 void sleep_for(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(std::max(0.0, seconds))); }
 
-// The state of the directory; waits for one if asked to.
-std::optional<CheckpointStateInfo> wait_for_state(const RecoverSessionOptions& o, double recovery_wait_secs) {
+// The state of the directory; waits for one if asked to. A state file that cannot be read is an error here: starting
+// anew would write over the checkpoints it named.
+std::optional<CheckpointState> wait_for_state(const RecoverSessionOptions& o, double recovery_wait_secs) {
   double waited = 0;
   while (true) {
-    std::optional<CheckpointStateInfo> state = get_checkpoint_state(o.checkpoint_dir);
+    std::optional<CheckpointState> state = value_or_raise(millrace::get_checkpoint_state(o.checkpoint_dir));
     if (state && !state->model_checkpoint_path.empty()) return state;
     if (!o.wait_for_checkpoint || waited >= o.max_wait_secs) return std::nullopt;
     log_info("Waiting for checkpoint to be available.");
@@ -98,7 +99,7 @@ std::pair<Session, bool> SessionManager::restore_checkpoint(const std::string& m
     return {session, true};
   }
   if (o.checkpoint_dir.empty()) return {session, false};
-  const std::optional<CheckpointStateInfo> state = wait_for_state(o, options_.recovery_wait_secs);
+  const std::optional<CheckpointState> state = wait_for_state(o, options_.recovery_wait_secs);
   if (!state) return {session, false};
   restore_newest_intact(session, o.saver, o.checkpoint_dir, *state);
   return {session, true};

@@ -158,6 +158,37 @@ TEST_F(SessionManagerTest, local_init_takes_feeds) {
   EXPECT_EQ(session.run(Output(w)).scalar<float>(), 5.0f);
 }
 
+// The scenario "scaffold_finalize" of TensorFlow's traces.
+TEST_F(SessionManagerTest, a_scaffold_makes_what_is_absent_under_tensorflows_names) {
+  auto as_default = Graph().as_default();
+  get_or_create_global_step();
+  make_variable("w");
+  make_local("l");
+  Scaffold scaffold({.init_fn = [](Scaffold&, Session&) {}});
+  scaffold.finalize();
+  EXPECT_EQ(scaffold.init_op().name(), "group_deps");
+  EXPECT_EQ(scaffold.ready_op().name(), "concat:0");
+  EXPECT_EQ(scaffold.ready_for_local_init_op().name(), "concat_1:0");
+  EXPECT_EQ(scaffold.local_init_op().name(), "group_deps_1");
+  EXPECT_FALSE(scaffold.summary_op());
+  EXPECT_THAT(log(), ElementsAre("Graph was finalized."));
+  for (const char* key : {GraphKeys::INIT_OP, GraphKeys::READY_OP, GraphKeys::READY_FOR_LOCAL_INIT_OP,
+                          GraphKeys::LOCAL_INIT_OP, GraphKeys::SAVERS})
+    EXPECT_EQ(get_collection(key).size(), 1u) << key;
+  EXPECT_TRUE(get_collection(GraphKeys::SUMMARY_OP).empty());
+}
+
+TEST_F(SessionManagerTest, a_scaffold_does_not_guess_which_piece_is_meant) {
+  auto as_default = Graph().as_default();
+  get_or_create_global_step();
+  add_to_collection(GraphKeys::INIT_OP, no_op());
+  add_to_collection(GraphKeys::INIT_OP, no_op());
+  EXPECT_THAT(error_of<errors::FailedPreconditionError>([] { Scaffold().finalize(); }), HasSubstr("init_op"));
+  const Operation made = Scaffold::get_or_default<Operation>("mine", "mine", [] { return no_op({.name = "made"}); });
+  EXPECT_EQ(made.name(), "made");
+  EXPECT_EQ(Scaffold::get_or_default<Operation>("mine", "mine", [] { return Operation(); }).name(), "made");
+}
+
 TEST_F(SessionManagerTest, a_scaffold_takes_pieces_from_another) {
   auto as_default = Graph().as_default();
   get_or_create_global_step();

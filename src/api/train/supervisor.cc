@@ -7,12 +7,10 @@
 #include "absl/strings/str_format.h"
 #include "api/meta_graph.h"
 #include "api/op_builder.h"
+#include "api/train/hook_support.h"
 #include "base/log.h"
-#include "graph/graph_def.h"
-#include "io/durable_file.h"
 #include "io/file_system.h"
 #include "millrace/summary.h"
-#include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/protobuf/meta_graph.pb.h"
 #include "tensorflow/core/protobuf/saver.pb.h"
 #include "tensorflow/core/util/event.pb.h"
@@ -165,10 +163,7 @@ void Supervisor::verify_setup() const {
 }
 
 void Supervisor::write_graph() {
-  if (!options_.logdir.empty()) {
-    raise_if_error(write_file_durably(join_path(options_.logdir, "graph.pbtxt"),
-                                      text_proto(graph_.as_graph_def({.add_shapes = true}))));
-  }
+  if (!options_.logdir.empty()) write_graph_text(graph_, options_.logdir);
   if (!summary_writer_ || graph_added_to_summary_) return;
   tensorflow::MetaGraphDef meta;
   to_meta_graph(graph_, {}, &meta);
@@ -288,7 +283,7 @@ void Supervisor::save_summaries(const Session& session) {
   if (global_step_) fetches.emplace_back(Output(global_step_));
   const std::vector<Tensor> values = session.run(fetches);
   std::optional<int64_t> step;
-  if (values.size() > 1) step = values[1].dtype() == int32 ? values[1].scalar<int32_t>() : values[1].scalar<int64_t>();
+  if (values.size() > 1) step = step_of(values[1]);
   log_info("Recording summary at step ", step ? str_cat(*step) : "None", ".");
   summary_writer_.add_summary(values[0], step);
 }

@@ -68,7 +68,7 @@ TEST_F(SupervisorTest, services_save_and_write_summaries) {
 TEST_F(SupervisorTest, the_end_of_the_input_is_a_clean_end_and_other_errors_leave) {
   auto as_default = Graph().as_default();
   make_model();
-  Supervisor sv({});
+  Supervisor sv;
   EXPECT_NO_THROW(sv.managed_session([](Session&) { throw errors::OutOfRangeError("the end"); }));
   EXPECT_EQ(error_of<errors::DataLossError>(
                 [&] { sv.managed_session([](Session&) { throw errors::DataLossError("lost"); }); }),
@@ -84,7 +84,7 @@ TEST_F(SupervisorTest, the_end_of_the_input_is_a_clean_end_and_other_errors_leav
 TEST_F(SupervisorTest, an_error_of_a_thread_leaves_the_scope) {
   auto as_default = Graph().as_default();
   make_model();
-  Supervisor sv({});
+  Supervisor sv;
   EXPECT_EQ(error_of<errors::UnavailableError>([&] {
               auto managed = sv.managed_session();
               sv.loop(0.001, [] { throw errors::UnavailableError("gone"); });
@@ -99,7 +99,7 @@ TEST_F(SupervisorTest, starts_queue_runners) {
   add_queue_runner(
       QueueRunner(queue, {queue.enqueue({data::Dataset::range(3).make_one_shot_iterator().get_next<1>()[0]})}));
   const Output value = queue.dequeue()[0];
-  Supervisor sv({});
+  Supervisor sv;
   std::vector<int64_t> values;
   sv.managed_session([&](Session& session) {
     while (true) values.push_back(session.run(value).scalar<int64_t>());

@@ -34,24 +34,32 @@ absl::StatusOr<PlanNode> make_plan_constant(const Runtime& runtime, std::string 
 }
 
 void Replacements::add(ValueRef from, ValueRef to) {
+  if (by_node_.size() <= static_cast<size_t>(from.node)) by_node_.resize(static_cast<size_t>(from.node) + 1);
   auto& outputs = by_node_[static_cast<size_t>(from.node)];
   if (outputs.size() <= static_cast<size_t>(from.index)) outputs.resize(static_cast<size_t>(from.index) + 1);
   outputs[static_cast<size_t>(from.index)] = to;
   empty_ = false;
 }
 
-ValueRef Replacements::find(ValueRef value) const {
-  while (static_cast<size_t>(value.node) < by_node_.size()) {
-    const auto& outputs = by_node_[static_cast<size_t>(value.node)];
-    if (static_cast<size_t>(value.index) >= outputs.size()) break;
-    const ValueRef next = outputs[static_cast<size_t>(value.index)];
-    if (next.node < 0) break;
-    value = next;
+ValueRef Replacements::find(ValueRef value) {
+  const auto next_of = [&](const ValueRef& v) -> ValueRef* {
+    if (static_cast<size_t>(v.node) >= by_node_.size()) return nullptr;
+    auto& outputs = by_node_[static_cast<size_t>(v.node)];
+    if (static_cast<size_t>(v.index) >= outputs.size()) return nullptr;
+    ValueRef& next = outputs[static_cast<size_t>(v.index)];
+    return next.node < 0 ? nullptr : &next;
+  };
+  ValueRef last = value;
+  while (const ValueRef* next = next_of(last)) last = *next;
+  // A chain of a million identities is walked once, not once for each reader.
+  while (ValueRef* next = next_of(value)) {
+    value = *next;
+    *next = last;
   }
-  return value;
+  return last;
 }
 
-void Replacements::apply(Plan& plan) const {
+void Replacements::apply(Plan& plan) {
   if (empty_) return;
   for (PlanNode& node : plan.nodes) {
     for (ValueRef& input : node.inputs) input = find(input);
@@ -108,12 +116,14 @@ absl::Status run_passes(Plan& plan, Runtime& runtime) {
     bool wanted;
   };
   const Pass passes[] = {
+      {inline_functions, options.inline_functions},  // first: the others see into the bodies
       {dereference_fetches, true},
       {late_reads, true},  // while variables and their reads still stand as built
       {skip_identities, options.arithmetic},
       {fold_constants, options.constant_folding},
       {merge_subexpressions, options.common_subexpressions},  // after folding, which makes equal constants
-      {fuse_bias, options.fusion},                            // last: these hide the ops that others know
+      {skip_unread, options.arithmetic},
+      {fuse_bias, options.fusion},  // last: these hide the ops that others know
       {fuse_batch_norm, options.fusion},
   };
   for (const Pass& pass : passes) {

@@ -10,6 +10,8 @@ namespace millrace {
 // All passes that the session's options allow, in order.
 absl::Status run_passes(Plan& plan, Runtime& runtime);
 
+// Calls of library functions become the nodes of their bodies.
+absl::Status inline_functions(Plan& plan, Runtime& runtime);
 // Fetched references become values where the variable stands in the step's order: what a fetch saw before the updates.
 absl::Status dereference_fetches(Plan& plan, Runtime& runtime);
 // Computes what depends on constants alone, and shapes that are known.
@@ -18,6 +20,8 @@ absl::Status fold_constants(Plan& plan, Runtime& runtime);
 absl::Status merge_subexpressions(Plan& plan, Runtime& runtime);
 // Passes by nodes that hand on their input.
 absl::Status skip_identities(Plan& plan, Runtime& runtime);
+// Drops nodes without effects that are waited for but not read.
+absl::Status skip_unread(Plan& plan, Runtime& runtime);
 // MatMul or Conv2D, BiasAdd and an activation become _FusedMatMul or _FusedConv2D.
 absl::Status fuse_bias(Plan& plan, Runtime& runtime);
 // FusedBatchNorm, an addition and Relu become _FusedBatchNormEx.
@@ -34,11 +38,11 @@ absl::StatusOr<PlanNode> make_plan_constant(const Runtime& runtime, std::string 
 // Readers of `from` read `to` instead, fetches included.
 class Replacements {
  public:
-  explicit Replacements(size_t nodes) : by_node_(nodes) {}
+  explicit Replacements(size_t nodes) : by_node_(nodes) {}  // grows where more are replaced
   void add(ValueRef from, ValueRef to);
   bool empty() const { return empty_; }
-  ValueRef find(ValueRef value) const;  // follows chains
-  void apply(Plan& plan) const;
+  ValueRef find(ValueRef value);  // follows chains, and shortens them for the next time
+  void apply(Plan& plan);
 
  private:
   std::vector<std::vector<ValueRef>> by_node_;

@@ -102,5 +102,62 @@ TEST(Passes, dense_layers_are_fused) {
   EXPECT_THAT((*values)[0].to_vector<float>(), ElementsAre(5, 0));
 }
 
+TEST(Passes, convolutions_take_bias_and_activation_along) {
+  TestGraph g;
+  const Output x = g.placeholder(float32, {-1, 1, 2, 1}), w = g.placeholder(float32, {1, 2, 1, 1}, "w"),
+               b = g.placeholder(float32, {1}, "b");
+  const Output conv = g.op(
+      "Conv2D", {x, w}, {{"strides", std::vector<int64_t>{1, 1, 1, 1}}, {"padding", "SAME"}, {"data_format", "NHWC"}});
+  const Output y = g.op("Relu", {g.op("BiasAdd", {conv, b})});
+  EXPECT_THAT(ops_of(g, {x, w, b}, {y}), ElementsAre("_FusedConv2D"));
+  EXPECT_THAT(ops_of(g, {x, w, b}, {y, conv}), Not(Contains("_FusedConv2D")));
+  const Output other = g.op(
+      "BiasAdd", {g.op("Conv2D", {x, w},
+                       {{"strides", std::vector<int64_t>{1, 1, 1, 1}}, {"padding", "SAME"}, {"data_format", "NCHW"}}),
+                  b});
+  EXPECT_THAT(ops_of(g, {x, w, b}, {other}), Not(Contains("_FusedConv2D")));
+  const Feeds feeds = {{x, Tensor({1, 1, 2, 1}, std::vector<float>{1, 2})},
+                       {w, Tensor({1, 2, 1, 1}, std::vector<float>{1, 10})},
+                       {b, Tensor(std::vector<float>{-3})}};
+  const auto values = run_all(*g.session(), {y}, feeds);
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_THAT((*values)[0].to_vector<float>(), ElementsAre(18, 0));
+}
+
+TEST(Passes, batch_normalization_takes_addition_and_relu_along) {
+  TestGraph g;
+  const Output x = g.placeholder(float32, {2, 1, 1, 1}), side = g.placeholder(float32, {2, 1, 1, 1}, "side");
+  const Output one = g.constant(Tensor(std::vector<float>{1})), none = g.constant(Tensor(float32, {0}));
+  Node* const norm = g.node("FusedBatchNormV3", {x, one, one, none, none}, {{"U", float32}, {"epsilon", 0.0f}});
+  const Output y(norm, 0), mean(norm, 1);
+  const Output plain = g.op("Relu", {y}), sum = g.op("Relu", {g.op("AddV2", {side, y})});
+  const Output tied = g.op("Relu", {g.op("AddV2", {g.op("AddV2", {side, mean}), y})});
+  EXPECT_THAT(ops_of(g, {x}, {plain}), ElementsAre("_FusedBatchNormEx"));
+  EXPECT_THAT(ops_of(g, {x, side}, {sum, mean}), ElementsAre("_FusedBatchNormEx"));
+  // The addend needs the batch's mean, so it cannot go in.
+  EXPECT_THAT(ops_of(g, {x, side}, {tied}), Not(Contains("_FusedBatchNormEx")));
+  const Feeds feeds = {{x, Tensor({2, 1, 1, 1}, std::vector<float>{1, 3})},
+                       {side, Tensor({2, 1, 1, 1}, std::vector<float>{-1, 5})}};
+  const auto values = run_all(*g.session(), {sum, mean}, feeds);
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_THAT((*values)[0].to_vector<float>(), ElementsAre(0, 7));
+  EXPECT_THAT((*values)[1].to_vector<float>(), ElementsAre(2));
+}
+
+TEST(Passes, what_is_waited_for_but_not_read_does_not_run) {
+  TestGraph g;
+  const Output x = g.placeholder(float32);
+  const Output v = g.variable(float32, PartialTensorShape::scalar());
+  Node* const assign = g.node("Assign", {v, x});
+  // Unread: Neg and, once that is gone, Exp. What they wait for is waited for still.
+  const Output exp = g.op("Exp", {Output(assign, 0)});
+  Node* const neg = g.node("Neg", {exp});
+  const Output y = g.op("Identity", {v}, {}, "y", {neg});
+  EXPECT_THAT(ops_of(g, {x}, {y}), Not(testing::AnyOf(Contains("Neg"), Contains("Exp"))));
+  EXPECT_THAT(ops_of(g, {x}, {y}), Contains("Assign"));
+  EXPECT_EQ(*run_scalar<float>(*g.session(), y, {{x, Tensor(7.0f)}}), 7);
+  EXPECT_THAT(ops_of(g, {x}, {y, exp}), Contains("Exp"));
+}
+
 }  // namespace
 }  // namespace millrace
