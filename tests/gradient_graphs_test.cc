@@ -60,9 +60,18 @@ std::string name_of(const Output& output) {
   return output ? output.node()->name() + ":" + std::to_string(output.index()) : "-";
 }
 
-TEST(GradientGraphs, equal_those_of_tensorflow) {
-  const auto examples = cases("gradients.tfrecord");
-  ASSERT_GT(examples.size(), 100u);
+class GradientGraphs : public testing::TestWithParam<std::pair<const char*, size_t>> {};
+class StaticShapes : public testing::TestWithParam<std::pair<const char*, size_t>> {};
+INSTANTIATE_TEST_SUITE_P(, GradientGraphs,
+                         testing::Values(std::pair("gradients.tfrecord", size_t{100}),
+                                         std::pair("tensor_array_gradients.tfrecord", size_t{9})));
+INSTANTIATE_TEST_SUITE_P(, StaticShapes,
+                         testing::Values(std::pair("shapes.tfrecord", size_t{100}),
+                                         std::pair("tensor_array_shapes.tfrecord", size_t{7})));
+
+TEST_P(GradientGraphs, equal_those_of_tensorflow) {
+  const auto examples = cases(GetParam().first);
+  ASSERT_GE(examples.size(), GetParam().second);
   for (const tensorflow::Example& example : examples) {
     SCOPED_TRACE(feature(example, "name").at(0));
     const tensorflow::GraphDef wanted = graph_of(example);
@@ -105,9 +114,9 @@ std::string shapes_of(const tensorflow::NodeDef& node) {
   return text;
 }
 
-TEST(StaticShapes, equal_those_of_tensorflow) {
-  const auto examples = cases("shapes.tfrecord");
-  ASSERT_GT(examples.size(), 100u);
+TEST_P(StaticShapes, equal_those_of_tensorflow) {
+  const auto examples = cases(GetParam().first);
+  ASSERT_GE(examples.size(), GetParam().second);
   for (const tensorflow::Example& example : examples) {
     const tensorflow::GraphDef wanted = graph_of(example);
     tensorflow::GraphDef plain = wanted;

@@ -5,15 +5,17 @@
 
 gradients.tfrecord: graphs after tf.gradients(y, xs); each record has name, graph_def, y, xs and the names of the results
 ("values|indices|dense_shape" of sparse ones, "-" of None). shapes.tfrecord: graphs with the static shapes of all outputs.
+tensor_array_gradients.tfrecord and tensor_array_shapes.tfrecord: the same of TensorArrays. Names of files limit the work to these.
 """
 import os
 import pathlib
+import sys
 
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 import tensorflow.compat.v1 as tf  # noqa: E402
 
 tf.disable_v2_behavior()
-RECORDS = {'gradients': [], 'shapes': []}
+RECORDS = {'gradients': [], 'shapes': [], 'tensor_array_gradients': [], 'tensor_array_shapes': []}
 
 
 def P(*shape, dtype=tf.float32):
@@ -50,7 +52,7 @@ def record(kind, **features):
     RECORDS[kind].append(example.SerializeToString(deterministic=True))
 
 
-def gradient(name, build):
+def gradient(name, build, file='gradients'):
     with tf.Graph().as_default() as graph:
         xs, y = build()
         results = []
@@ -59,14 +61,14 @@ def gradient(name, build):
                 results.append('|'.join(t.name for t in (dx.values, dx.indices, dx.dense_shape)))
             else:
                 results.append('-' if dx is None else dx.name)
-        record('gradients', name=name, graph_def=graph.as_graph_def().SerializeToString(deterministic=True), y=y.name,
+        record(file, name=name, graph_def=graph.as_graph_def().SerializeToString(deterministic=True), y=y.name,
                xs=[x.name for x in xs], results=results)
 
 
-def shape(build):
+def shape(build, file='shapes'):
     with tf.Graph().as_default() as graph:
         build()
-        record('shapes', graph_def=graph.as_graph_def(add_shapes=True).SerializeToString(deterministic=True))
+        record(file, graph_def=graph.as_graph_def(add_shapes=True).SerializeToString(deterministic=True))
 
 
 def gradients():
@@ -347,12 +349,58 @@ def shapes():
         shape(build)
 
 
+def tensor_arrays():
+    def of(name, use, *shape, **attrs):
+        def build():
+            x = P(*shape)
+            return [x], use(tf.TensorArray(tf.float32, attrs.pop('size', 3), **attrs), x)
+        gradient(name, build, 'tensor_array_gradients')
+
+    of('write', lambda a, x: a.write(1, x * 2).read(1), 2, 3)
+    of('write twice', lambda a, x: (lambda b: b.read(0) * b.read(1))(a.write(0, x).write(1, x)), 2, clear_after_read=False)
+    of('unstack', lambda a, x: a.unstack(x).read(1), 3, 4)
+    of('unstack unknown', lambda a, x: a.unstack(x).read(1), None, 4, dynamic_size=True, size=0)
+    of('stack', lambda a, x: a.write(0, x).write(1, x).write(2, x).stack(), 4)
+    of('scatter gather', lambda a, x: a.scatter([2, 0, 1], x).gather([0, 2]), 3, 4)
+    of('split', lambda a, x: a.split(x, [1, 2, 0]).read(1), 3, 4, infer_shape=False)
+    of('concat', lambda a, x: a.write(0, x).write(1, x).write(2, x).concat(), 2, 4)
+    of('split concat', lambda a, x: a.split(x, [1, 2, 0]).concat(), 3, 4, infer_shape=False)
+
+    array = tf.raw_ops.TensorArrayV3
+    for element in (tf.TensorShape(None), [2], [None, 3]):
+        for identical in (False, True):
+            def build(element=element, identical=identical):
+                h, f = array(size=3, dtype=tf.float32, element_shape=element, identical_element_shapes=identical)
+                tf.raw_ops.TensorArrayReadV3(handle=h, index=0, flow_in=f, dtype=tf.float32)
+                tf.raw_ops.TensorArrayGatherV3(handle=h, indices=[0, 1], flow_in=f, dtype=tf.float32)
+                tf.raw_ops.TensorArrayGatherV3(handle=h, indices=I(None), flow_in=f, dtype=tf.float32, element_shape=[4, None])
+                tf.raw_ops.TensorArrayConcatV3(handle=h, flow_in=f, dtype=tf.float32, element_shape_except0=[3])
+                tf.raw_ops.TensorArraySizeV3(handle=h, flow_in=f)
+                g, f = tf.raw_ops.TensorArrayGradV3(handle=h, flow_in=f, source='g')
+                tf.raw_ops.TensorArrayReadV3(handle=g, index=0, flow_in=f, dtype=tf.float32)
+                g, f = tf.raw_ops.TensorArrayGradWithShape(handle=h, flow_in=f, shape_to_prepend=[5], source='g')
+                tf.raw_ops.TensorArrayReadV3(handle=g, index=0, flow_in=f, dtype=tf.float32)
+                f = tf.raw_ops.TensorArrayWriteV3(handle=h, index=0, value=PU(), flow_in=f)
+                f = tf.raw_ops.TensorArrayScatterV3(handle=h, indices=I(None), value=PU(), flow_in=f)
+                tf.raw_ops.TensorArraySplitV3(handle=h, value=PU(), lengths=tf.placeholder(tf.int64, [None]), flow_in=f)
+            shape(build, 'tensor_array_shapes')
+
+    def stack():
+        s = tf.raw_ops.StackV2(max_size=3, elem_type=tf.float32)
+        tf.raw_ops.StackPushV2(handle=s, elem=P(None, 3))
+        tf.raw_ops.StackPopV2(handle=s, elem_type=tf.float32)
+    shape(stack, 'tensor_array_shapes')
+
+
 def main():
     gradients()
     shapes()
+    tensor_arrays()
     folder = pathlib.Path(__file__).resolve().parent.parent / 'tests' / 'data' / 'graphs'
     folder.mkdir(parents=True, exist_ok=True)
     for kind, records in RECORDS.items():
+        if sys.argv[1:] and kind not in sys.argv[1:]:
+            continue
         with tf.io.TFRecordWriter(str(folder / f'{kind}.tfrecord'), 'GZIP') as writer:
             for r in records:
                 writer.write(r)

@@ -2,7 +2,8 @@
 """The workloads in TensorFlow 2.21 (compat.v1).
 
     tensorflow_workloads.py export DIR NAME...   writes each workload for the others: DIR/NAME.meta, NAME.ckpt.*, NAME.feeds, NAME.npz
-                                                 and DIR/index.json with the loss before and after ten steps
+                                                 and DIR/index.json with the loss before and after ten steps and the ops
+                                                 that the graph needs
     tensorflow_workloads.py time DIR NAME        loads what export wrote and times it: one line of JSON
     tensorflow_workloads.py start DIR NAME       loads it and runs one step: what a new process must do before its first result
 """
@@ -17,49 +18,16 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from tensorflow_models import WORKLOADS
+
 tf.disable_v2_behavior()
 
 BATCHES, SECONDS_PER_BATCH = 5, 0.5
 
 
-def layers(x, y, sizes):
-    """Dense layers with relu between them and the mean cross entropy of the last."""
-    for number, units in enumerate(sizes):
-        with tf.variable_scope(f'layer{number}'):
-            kernel = tf.get_variable('kernel', [x.shape[-1], units], initializer=tf.truncated_normal_initializer(stddev=0.05, seed=number + 1))
-            bias = tf.get_variable('bias', [units], initializer=tf.zeros_initializer())
-        x = tf.nn.bias_add(tf.matmul(x, kernel), bias)
-        if number + 1 < len(sizes):
-            x = tf.nn.relu(x)
-    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=x))
-
-
-def perceptron(batch, width, sizes):
-    def build():
-        rng = np.random.RandomState(batch)
-        x, y = tf.placeholder(tf.float32, [batch, width], 'x'), tf.placeholder(tf.int64, [batch], 'y')
-        loss = layers(x, y, sizes)
-        train = tf.train.AdamOptimizer(1e-3).minimize(loss, name='train')
-        return train, loss, {x: rng.rand(batch, width).astype('f'), y: rng.randint(0, sizes[-1], batch)}
-    return build
-
-
-def trivial():
-    x = tf.placeholder(tf.float32, [], 'x')
-    y = tf.add(x, 1.0, 'y')
-    return y.op, y, {x: np.float32(1)}
-
-
-WORKLOADS = {
-    'mlp': perceptron(128, 784, [512, 256, 10]),
-    'mlp_small': perceptron(32, 64, [64, 10]),
-    'run_trivial': trivial,
-}
-
-
 def export(directory, name):
-    with tf.Graph().as_default():
-        train, loss, feeds = WORKLOADS[name]()
+    with tf.Graph().as_default() as graph:
+        train, loss, feeds = WORKLOADS[name](np.random.RandomState(7))
         tf.add_to_collection('bench_train_op', train)
         tf.add_to_collection('bench_loss', loss)
         variables = tf.trainable_variables()
@@ -84,7 +52,8 @@ def export(directory, name):
         example.features.feature[tensor.op.name].bytes_list.value.append(proto.SerializeToString())
     with tf.io.TFRecordWriter(str(directory / f'{name}.feeds')) as writer:
         writer.write(example.SerializeToString())
-    return dict(loss=loss.name, before=float(before), after_10=float(after), checkpoint=saver is not None)
+        ops = sorted({op.type for op in graph.get_operations()})
+    return dict(loss=loss.name, before=float(before), after_10=float(after), checkpoint=saver is not None, ops=ops)
 
 
 def load(directory, name):

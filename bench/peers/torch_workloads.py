@@ -11,46 +11,33 @@ import time
 import numpy as np
 import torch
 
+from torch_models import MODELS
+
 BATCHES, SECONDS_PER_BATCH = 5, 0.5
-
-
-class Perceptron(torch.nn.Module):
-    def __init__(self, arrays):
-        super().__init__()
-        count = sum(key.endswith('/kernel') for key in arrays)
-        self.layers = torch.nn.ModuleList()
-        for number in range(count):
-            kernel, bias = arrays[f'variable layer{number}/kernel'], arrays[f'variable layer{number}/bias']
-            layer = torch.nn.Linear(*kernel.shape)
-            layer.weight.data = torch.from_numpy(np.ascontiguousarray(kernel.T))
-            layer.bias.data = torch.from_numpy(bias)
-            self.layers.append(layer)
-
-    def forward(self, x):
-        for layer in self.layers[:-1]:
-            x = torch.relu(layer(x))
-        return self.layers[-1](x)
 
 
 def main():
     directory, name = pathlib.Path(sys.argv[2]), sys.argv[3]
     arrays = np.load(directory / f'{name}.npz')
-    model = Perceptron(arrays)
+    model = MODELS[name]({key.split(' ', 1)[1]: arrays[key] for key in arrays if key.startswith('variable ')})
     x, y = torch.from_numpy(arrays['feed x']), torch.from_numpy(arrays['feed y'])
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3, eps=1e-8, fused=True)
+    optimizer = model.optimizer()
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        loss = torch.nn.functional.cross_entropy(model(x), y)
-        loss.backward()
+        model(x, y).backward()
+        model.before_update()
         optimizer.step()
-        return loss
 
-    before = torch.nn.functional.cross_entropy(model(x), y).item()
+    def loss():
+        with torch.no_grad():
+            return model(x, y).item()
+
+    before = loss()
     for _ in range(10):
         step()
-    after = torch.nn.functional.cross_entropy(model(x), y).item()
-    for _ in range(20):
+    after = loss()
+    for _ in range(10):
         step()
     batches = []
     for _ in range(BATCHES):

@@ -34,6 +34,39 @@ template <class S> S multiply(S a, S b) {
   else return a * b;
 }
 
+// kWidth columns of a row of c, kept in registers.
+template <int kWidth>
+void tiny_row(const float* x, int64_t step, int64_t k, const float* b, int64_t b_stride, float* c) {
+  float sums[kWidth] = {};
+  for (int64_t p = 0; p < k; ++p, b += b_stride) {
+    const float value = x[p * step];
+    for (int j = 0; j < kWidth; ++j) sums[j] += value * b[j];
+  }
+  for (int j = 0; j < kWidth; ++j) c[j] = sums[j];
+}
+
+// Products of a few thousand multiplications: no scratch, no packing, on the caller.
+void tiny_matmul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a, const float* b,
+                 float* c) {
+  const int64_t step = transpose_a ? m : 1;
+  for (int64_t i = 0; i < m; ++i) {
+    const float* x = transpose_a ? a + i : a + i * k;
+    float* row = c + i * n;
+    int64_t j = 0;
+    if (!transpose_b) {
+      for (; j + 16 <= n; j += 16) tiny_row<16>(x, step, k, b + j, n, row + j);
+      for (; j + 4 <= n; j += 4) tiny_row<4>(x, step, k, b + j, n, row + j);
+    }
+    for (; j < n; ++j) {
+      const float* y = transpose_b ? b + j * k : b + j;
+      const int64_t y_step = transpose_b ? 1 : n;
+      float sum = 0;
+      for (int64_t p = 0; p < k; ++p) sum += x[p * step] * y[p * y_step];
+      row[j] = sum;
+    }
+  }
+}
+
 void bias_and_activation(const MatMulShape& s, const float* bias, float* c) {
   if (!s.has_bias && s.activation == Activation::kNone) return;
   parallel_for(s.batch * s.m, s.n, [&](int64_t begin, int64_t end) {
@@ -130,7 +163,7 @@ absl::Status matmul(const MatMulShape& s, const float* a, const float* b, const 
     const float* bi = s.broadcast_b ? b : b + i * s.k * s.n;
     float* ci = c + i * s.m * s.n;
     if (work <= kTiny) {
-      plain_matmul(s.transpose_a, s.transpose_b, false, false, s.m, s.n, s.k, ai, bi, ci);
+      tiny_matmul(s.transpose_a, s.transpose_b, s.m, s.n, s.k, ai, bi, ci);
     } else {
       MR_RETURN_IF_ERROR(onednn_sgemm(s.transpose_a, s.transpose_b, s.m, s.n, s.k, ai, bi, false, ci));
     }

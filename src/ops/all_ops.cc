@@ -69,11 +69,13 @@ const Registry& all_ops() {
     register_sparse_segment(*r);
     register_sparse_serialize(*r);
     register_special_math(*r);
+    register_stack(*r);
     register_string_format(*r);
     register_string_numbers(*r);
     register_string_ops(*r);
     register_string_regex(*r);
     register_summary_ops(*r);
+    register_tensor_array(*r);
     register_tile(*r);
     register_training(*r);
     register_transpose(*r);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "absl/container/inlined_vector.h"
 #include "base/checked.h"
 #include "kernels/strided_copy.h"
 #include "op/gradient_context.h"
@@ -130,7 +131,8 @@ class Reshape final : public Kernel {
     if (ctx.input(1).rank() > 1 || (ctx.input(1).rank() == 0 && ctx.input(1).num_elements() != 1)) {
       return invalid_argument("sizes input must be 1-D, not ", ctx.shape(1));
     }
-    MR_ASSIGN_OR_RETURN(std::vector<int64_t> sizes, ctx.int_values(1));
+    Sizes sizes;
+    MR_RETURN_IF_ERROR(read_sizes(ctx, &sizes));
     MR_RETURN_IF_ERROR(infer_wildcard(input.num_elements(), &sizes));
     MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape(sizes));
     if (shape.num_elements() != input.num_elements()) {
@@ -143,7 +145,20 @@ class Reshape final : public Kernel {
   bool is_cheap() const override { return true; }
 
  private:
-  static absl::Status infer_wildcard(int64_t elements, std::vector<int64_t>* sizes) {
+  using Sizes = absl::InlinedVector<int64_t, 8>;  // a step with many small ops should not allocate for this
+
+  static absl::Status read_sizes(const KernelContext& ctx, Sizes* sizes) {
+    if (ctx.input(1).dtype() == DataType::kInt32) {
+      MR_ASSIGN_OR_RETURN(const auto narrow, ctx.flat<int32_t>(1));
+      sizes->assign(narrow.begin(), narrow.end());
+    } else {
+      MR_ASSIGN_OR_RETURN(const auto wide, ctx.flat<int64_t>(1));
+      sizes->assign(wide.begin(), wide.end());
+    }
+    return absl::OkStatus();
+  }
+
+  static absl::Status infer_wildcard(int64_t elements, Sizes* sizes) {
     int wildcard = -1;
     bool has_zero = false;
     CheckedInt product(1);

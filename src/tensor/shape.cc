@@ -1,6 +1,7 @@
 #include "tensor/shape.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "absl/strings/str_join.h"
@@ -9,12 +10,21 @@
 namespace millrace {
 
 Dims::Dims(std::span<const int64_t> dims) : size_(static_cast<int>(dims.size())) {
+  // Shapes are made and handed on with every op: no call for the few numbers of the usual ranks.
+  switch (size_) {
+    case 4: inline_[3] = dims[3]; [[fallthrough]];
+    case 3: inline_[2] = dims[2]; [[fallthrough]];
+    case 2: inline_[1] = dims[1]; [[fallthrough]];
+    case 1: inline_[0] = dims[0]; [[fallthrough]];
+    case 0: return;
+    default: break;
+  }
   if (size_ > kInline) heap_ = std::make_unique<int64_t[]>(dims.size());
   std::copy(dims.begin(), dims.end(), data());
 }
 
 Dims::Dims(Dims&& other) noexcept : size_(std::exchange(other.size_, 0)), heap_(std::move(other.heap_)) {
-  std::copy_n(other.inline_, kInline, inline_);
+  std::memcpy(inline_, other.inline_, sizeof(inline_));
 }
 
 Dims& Dims::operator=(const Dims& other) {
@@ -23,9 +33,10 @@ Dims& Dims::operator=(const Dims& other) {
 }
 
 Dims& Dims::operator=(Dims&& other) noexcept {
+  if (this == &other) return *this;
   size_ = std::exchange(other.size_, 0);
   heap_ = std::move(other.heap_);
-  std::copy_n(other.inline_, kInline, inline_);
+  std::memcpy(inline_, other.inline_, sizeof(inline_));
   return *this;
 }
 

@@ -100,6 +100,10 @@ absl::Status dereference_fetches(Plan& plan, Runtime& runtime) {
   return absl::OkStatus();
 }
 
+bool runs_for_errors(std::string_view op) {
+  return op == "CheckNumerics" || op == "CheckNumericsV2" || op == "EnsureShape";
+}
+
 namespace {
 
 absl::Status late_reads(Plan& plan, Runtime&) {
@@ -119,12 +123,14 @@ absl::Status run_passes(Plan& plan, Runtime& runtime) {
       {inline_functions, options.inline_functions},  // first: the others see into the bodies
       {dereference_fetches, true},
       {late_reads, true},  // while variables and their reads still stand as built
-      {skip_identities, options.arithmetic},
+      {skip_unread, options.arithmetic},
+      {loosen_controls, options.arithmetic},
+      {skip_identities, options.arithmetic},  // of which fewer wait for something now
       {fold_constants, options.constant_folding},
       {merge_subexpressions, options.common_subexpressions},  // after folding, which makes equal constants
-      {skip_unread, options.arithmetic},
-      {fuse_bias, options.fusion},  // last: these hide the ops that others know
+      {fuse_bias, options.fusion},                            // last: fusions hide the ops that others know
       {fuse_batch_norm, options.fusion},
+      {fuse_elementwise, options.fusion},  // of what the others did not take along
   };
   for (const Pass& pass : passes) {
     if (!pass.wanted) continue;

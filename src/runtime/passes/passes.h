@@ -18,6 +18,8 @@ absl::Status dereference_fetches(Plan& plan, Runtime& runtime);
 absl::Status fold_constants(Plan& plan, Runtime& runtime);
 // Nodes without state that do the same to the same values become one.
 absl::Status merge_subexpressions(Plan& plan, Runtime& runtime);
+// Drops control edges that order nothing.
+absl::Status loosen_controls(Plan& plan, Runtime& runtime);
 // Passes by nodes that hand on their input.
 absl::Status skip_identities(Plan& plan, Runtime& runtime);
 // Drops nodes without effects that are waited for but not read.
@@ -26,6 +28,8 @@ absl::Status skip_unread(Plan& plan, Runtime& runtime);
 absl::Status fuse_bias(Plan& plan, Runtime& runtime);
 // FusedBatchNorm, an addition and Relu become _FusedBatchNormEx.
 absl::Status fuse_batch_norm(Plan& plan, Runtime& runtime);
+// Groups of elementwise float ops become _FusedElementwise.
+absl::Status fuse_elementwise(Plan& plan, Runtime& runtime);
 
 // --- What passes are made of.
 
@@ -55,6 +59,9 @@ struct Uses {
   std::vector<int> control;
 };
 Uses count_uses(const Plan& plan);
+
+// Ops whose failing is what they are there for: they run though nobody reads what they give.
+bool runs_for_errors(std::string_view op);
 
 // Readers that run behind an update of a reference variable see the new value, as in TF1.
 void read_behind_updates(Plan& plan);

@@ -1,5 +1,6 @@
 #include "runtime/passes/passes.h"
 
+#include "base/errors.h"
 #include "gmock/gmock.h"
 #include "runtime/testing_graph.h"
 
@@ -157,6 +158,80 @@ TEST(Passes, what_is_waited_for_but_not_read_does_not_run) {
   EXPECT_THAT(ops_of(g, {x}, {y}), Contains("Assign"));
   EXPECT_EQ(*run_scalar<float>(*g.session(), y, {{x, Tensor(7.0f)}}), 7);
   EXPECT_THAT(ops_of(g, {x}, {y, exp}), Contains("Exp"));
+}
+
+// What a signature gives with all passes and with none.
+void expect_same(TestGraph& g, const std::vector<Output>& fetches, const Feeds& feeds) {
+  const auto with = run_all(*g.session(), fetches, feeds);
+  const auto without = run_all(*g.session({.runtime = unoptimized(), .num_cpu_devices = 1}), fetches, feeds);
+  ASSERT_TRUE(with.ok()) << with.status();
+  ASSERT_TRUE(without.ok()) << without.status();
+  for (size_t i = 0; i < fetches.size(); ++i) EXPECT_TRUE(bitwise_equal((*with)[i], (*without)[i])) << i;
+}
+
+Tensor ramp(const TensorShape& shape) {
+  std::vector<float> values(static_cast<size_t>(shape.num_elements()));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 23) * 0.25f - 2.5f;
+  return Tensor(shape, values);
+}
+
+struct Elementwise {
+  TestGraph g;
+  Output x = g.placeholder(float32, {}, "x"), y = g.placeholder(float32, {}, "y");
+  Output product = g.op("Mul", {x, y});
+  Output sum = g.op("AddV2", {g.op("Tanh", {product}), g.constant(Tensor(0.5f))});
+  Output all = g.op("AddN", {std::vector<Output>{sum, x, product}}, {}, "all");
+};
+
+TEST(Passes, elementwise_ops_become_one) {
+  Elementwise e;
+  EXPECT_THAT(ops_of(e.g, {e.x, e.y}, {e.sum}), ElementsAre("_FusedElementwise"));
+  EXPECT_THAT(ops_of(e.g, {e.x, e.y}, {e.all, e.product}), ElementsAre("_FusedElementwise"));
+  EXPECT_THAT(ops_of(e.g, {e.x, e.y}, {e.all}, unoptimized()), testing::SizeIs(4));
+  for (const TensorShape& y : {TensorShape{}, TensorShape{7}, TensorShape{3, 7}, TensorShape{3, 1}, TensorShape{1, 1}})
+    expect_same(e.g, {e.all, e.product}, {{e.x, ramp({3, 7})}, {e.y, ramp(y)}});
+  expect_same(e.g, {e.all}, {{e.x, ramp({0, 4})}, {e.y, ramp({4})}});
+  // Neither rows nor columns: op by op.
+  expect_same(e.g, {e.all, e.sum}, {{e.x, ramp({2, 3, 4})}, {e.y, ramp({1, 3, 1})}});
+}
+
+TEST(Passes, elementwise_groups_say_which_op_was_wrong) {
+  Elementwise e;
+  const auto session = e.g.session();
+  const auto mul = run_all(*session, {e.all}, {{e.x, ramp({2})}, {e.y, ramp({3})}});
+  EXPECT_EQ(mul.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(message(mul), testing::HasSubstr("Incompatible shapes: [2] vs. [3]"));
+  EXPECT_EQ(where_of(mul.status()).node_name, "Mul");
+  const auto add = run_all(*session, {e.all}, {{e.x, ramp({2})}, {e.y, ramp({3, 2})}});
+  EXPECT_EQ(add.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(message(add), testing::HasSubstr("must have the same size and shape"));
+  EXPECT_EQ(where_of(add.status()).node_name, "all");
+}
+
+TEST(Passes, elementwise_groups_leave_no_way_around) {
+  TestGraph g;
+  const Output x = g.placeholder(float32);
+  const Output a = g.op("Mul", {x, x});
+  const Output total = g.op("Sum", {a, g.constant(Tensor(std::vector<int32_t>{0}))});
+  const Output b = g.op("Sub", {a, total});
+  const Output y = g.op("Square", {b});
+  EXPECT_THAT(ops_of(g, {x}, {y}), ElementsAre("Mul", "Sum", "_FusedElementwise"));
+  expect_same(g, {y}, {{x, ramp({9})}});
+}
+
+TEST(Passes, controls_that_order_nothing_go) {
+  TestGraph g;
+  const Output x = g.placeholder(float32), v = g.variable(float32, {2});
+  const Output a = g.op("Square", {x}), b = g.op("Neg", {x});
+  Node* const both = g.node("NoOp", {}, {}, "both", {a.node(), b.node()});
+  const Output first = g.op("Identity", {a}, {}, "first", {both}), second = g.op("Identity", {b}, {}, "second", {both});
+  EXPECT_THAT(ops_of(g, {x}, {g.op("AddV2", {first, second})}), ElementsAre("_FusedElementwise"));
+  // An update is waited for, and what runs for its errors still runs.
+  Node* const update = g.node("Assign", {v, x});
+  const Output read = g.op("Identity", {g.op("Neg", {x}, {}, "neg", {update})});
+  EXPECT_THAT(ops_of(g, {x}, {read}), Contains("Assign"));
+  const Output alone = g.op("CheckNumerics", {x}, {{"message", "x"}}, "alone");
+  EXPECT_THAT(ops_of(g, {x}, {g.op("Neg", {x}, {}, "waits", {alone.node()})}), Contains("CheckNumerics"));
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace {
 // together: the gradient of a first layer's input is waited for, as its filter's is, and costs as much.
 bool is_unread(const PlanNode& node, const std::vector<int>& readers) {
   if (!node.state || node.removed || node.is_stateful() || node.num_outputs() == 0) return false;
-  if (node.op == "CheckNumerics" || node.op == "EnsureShape") return false;  // they run for their errors
+  if (runs_for_errors(node.op)) return false;
   if (std::ranges::any_of(readers, [](int n) { return n > 0; })) return false;
   for (int i = 0; i < node.num_outputs(); ++i)
     if (is_ref(node.output_type(i))) return false;
