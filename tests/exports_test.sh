@@ -12,7 +12,7 @@ fail() {
   exit 1
 }
 
-nm -D --defined-only "$library" | awk '{print $3}' | c++filt | sed -E 's/^(vtable|typeinfo|typeinfo name|VTT|guard variable) for //; s/^(virtual|non-virtual) thunk to //' | sort -u >"$scratch/symbols"
+nm -D --defined-only "$library" | awk '{print $3}' | c++filt | sed -E 's/^(vtable|typeinfo|typeinfo name|VTT|guard variable) for //; s/^(virtual|non-virtual) thunk to //; s/^decltype\(auto\) //' | sort -u >"$scratch/symbols"
 [ "$(wc -l <"$scratch/symbols")" -gt 300 ] || fail "hardly anything is exported"
 
 # A template's symbol begins with its return type.

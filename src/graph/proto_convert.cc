@@ -159,7 +159,7 @@ template <class T> absl::Status read_fields(const pb::TensorProto& proto, Tensor
 
 template <class T> bool same_bits(const T& a, const T& b) {
   if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, ResourceHandle>) return a == b;
-  else return std::memcmp(&a, &b, sizeof(T)) == 0;
+  else return std::memcmp(&a, &b, sizeof(T)) == 0;  // NOLINT: bits, so that NaN equals itself and 0 not -0
 }
 
 // The dtypes that Python writes as bytes when there is more than one element.
@@ -353,7 +353,7 @@ struct AttrWriter {
   template <class T> void operator()(const std::vector<T>& values) const {
     pb::AttrValue::ListValue* list = out->mutable_list();
     for (size_t i = 0; i < values.size(); ++i) {
-      const T v = values[i];
+      const T& v = values[i];
       ListWriter{list}(v);
     }
   }

@@ -31,6 +31,7 @@ float fitted_weight(const std::string& directory, const std::shared_ptr<int>& ru
   auto session = tf::train::MonitoredTrainingSession(
       {.checkpoint_dir = directory, .hooks = {tf::train::StopAtStepHook({.last_step = 300}), Tally(runs)}});
   while (!session.should_stop()) session.run(train);
+  session.close();  // saves
   return tf::train::load_variable(directory, "w").scalar<float>();
 }
 
