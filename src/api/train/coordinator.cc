@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "api/train/hook_support.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/thread_pool.h"
@@ -33,6 +34,8 @@ std::optional<errors::Code> code_of(const std::exception_ptr& error) {
   }
 }
 
+}  // namespace
+
 std::string message_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
@@ -42,8 +45,6 @@ std::string message_of(const std::exception_ptr& error) {
     return "an exception of unknown type";
   }
 }
-
-}  // namespace
 
 // --- Thread
 

@@ -1,6 +1,7 @@
 #pragma once
-// What several hooks share.
+// What hooks, sessions and coordinators share.
 
+#include <exception>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,8 @@ namespace millrace::train {
 Output required_global_step(std::string_view hook);
 // An int32 or int64 scalar.
 int64_t step_of(const Tensor& value);
+// What an exception says.
+std::string message_of(const std::exception_ptr& error);
 // The graph as graph.pbtxt in a directory, which is made if it is not there (any more).
 void write_graph_text(const Graph& graph, const std::string& directory);
 

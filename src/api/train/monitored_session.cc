@@ -4,6 +4,7 @@
 #include <exception>
 #include <mutex>
 
+#include "api/train/hook_support.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "graph/graph.h"
@@ -27,16 +28,6 @@ bool is_preemption(const std::exception_ptr& error) {
     return true;
   } catch (...) {
     return false;
-  }
-}
-
-std::string message_of(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& e) {
-    return e.what();
-  } catch (...) {
-    return "an exception of unknown type";
   }
 }
 
