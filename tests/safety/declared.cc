@@ -213,8 +213,7 @@ class Maker {
     MR_ASSIGN_OR_RETURN(Node* const node, add("VariableV2", {}, {{"dtype", base_dtype(type)}, {"shape", shape}}));
     if (value.has_value()) {
       MR_ASSIGN_OR_RETURN(const Output initial, fed(value, false));
-      MR_ASSIGN_OR_RETURN(Node* const assign, add("Assign", {node->output(0), initial},
-                                                  {{"T", base_dtype(type)}, {"validate_shape", false}}));
+      MR_ASSIGN_OR_RETURN(Node* const assign, add("Assign", {node->output(0), initial}, {{"T", base_dtype(type)}}));
       trial_.before.push_back({.fetches = {}, .targets = {assign}});
     }
     return node->output(0);

@@ -47,10 +47,12 @@ void soil_memory(const std::vector<Tensor>& values) {
   for (Buffer* block : blocks) block->unref();
 }
 
-// Variables take values of any shape when these are fed, as in TensorFlow; what is read of them then contradicts what
-// was inferred from their handles.
+// Variables take values of any shape where these are fed, or where an assignment says so, as in TensorFlow; what is
+// read of them then contradicts what was inferred.
 bool variables_keep_their_shapes(const Trial& trial) {
   for (const Node* node : trial.graph->nodes()) {
+    const AttrValue* validates = node->find_attr("validate_shape");
+    if (node->op() == "Assign" && validates && validates->get<bool>() && !*validates->get<bool>()) return false;
     if (node->op() != "AssignVariableOp" || node->input(0).node()->op() != "VarHandleOp") continue;
     const auto* shape = node->input(0).node()->find_attr("shape")->get<PartialTensorShape>();
     for (const auto& [output, value] : trial.feeds)
