@@ -4,7 +4,8 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/softmax.cc"
-// clang-format off: this order
+// This order; with words behind it the next line would not be heeded.
+// clang-format off
 #include "hwy/foreach_target.h"  // before all else of Highway, as it asks
 
 #include "hwy/contrib/math/math-inl.h"
