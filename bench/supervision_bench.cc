@@ -36,7 +36,7 @@ BENCHMARK(bare_session_run);
 void monitored_without_hooks(benchmark::State& state) {
   const auto as_default = tf::Graph().as_default();
   const Counter counter;
-  tf::train::MonitoredSession session;
+  tf::train::MonitoredSession session(tf::train::MonitoredSession::Options{});
   for (auto _ : state) session.run(counter.train);
 }
 BENCHMARK(monitored_without_hooks);

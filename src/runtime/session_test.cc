@@ -300,7 +300,9 @@ TEST(Session, traces_what_ran_and_when) {
   TestGraph g;
   const Output x = g.placeholder(float32);
   const Output y = g.op("Neg", {g.op("Square", {x}, {}, "sq")}, {}, "y");
-  const auto session = g.session();
+  SessionCoreOptions options;
+  options.runtime.fusion = false;  // each op for itself
+  const auto session = g.session(options);
   std::vector<Tensor> values;
   RunReport report;
   const Feeds feeds = {{x, Tensor(2.0f)}};
