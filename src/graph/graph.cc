@@ -219,12 +219,34 @@ Node* GraphImpl::insert(std::unique_ptr<Node> node) {
   storage_.push_back(std::move(node));
   nodes_.push_back(made);
   by_name_.emplace(made->name(), made);
-  mark_name_used(made->name());
+  made->took_name_ = mark_name_used(made->name());
   for (size_t i = 0; i < made->inputs_.size(); ++i)
     if (const Output& input = made->inputs_[i])
       input.node()->outputs_[static_cast<size_t>(input.index())].uses.push_back({made, static_cast<int>(i)});
   ++version_;
   return made;
+}
+
+void GraphImpl::take_back_from(int first_id) {
+  const std::lock_guard lock(mutex_);
+  const auto is_new = [&](const Node* node) { return node->id_ >= first_id; };
+  for (size_t i = static_cast<size_t>(first_id); i < nodes_.size(); ++i) {
+    const Node* node = nodes_[i];
+    for (const Output& input : node->inputs_) {
+      if (!input || is_new(input.node())) continue;
+      std::erase_if(input.node()->outputs_[static_cast<size_t>(input.index())].uses,
+                    [&](const Node::Use& use) { return is_new(use.node); });
+    }
+    for (Node* control : node->control_inputs_) {
+      if (!is_new(control)) std::erase_if(control->control_outputs_, is_new);
+    }
+    by_name_.erase(node->name());
+    if (node->took_name_) names_in_use_.erase(lower(node->name()));
+  }
+  for (const auto& scope : scopes_.control_dependencies) absl::erase_if(scope->seen, is_new);
+  nodes_.resize(static_cast<size_t>(first_id));
+  storage_.resize(static_cast<size_t>(first_id));
+  ++version_;
 }
 
 absl::Status GraphImpl::set_input(Node* node, int index, const Output& input) {
@@ -314,7 +336,7 @@ std::string GraphImpl::unique_name(std::string_view name, bool mark_as_used) {
 }
 
 bool GraphImpl::is_name_used(std::string_view name) const { return names_in_use_.contains(lower(name)); }
-void GraphImpl::mark_name_used(std::string_view name) { names_in_use_.emplace(lower(name), 1); }
+bool GraphImpl::mark_name_used(std::string_view name) { return names_in_use_.emplace(lower(name), 1).second; }
 
 std::vector<CollectionItem>& GraphImpl::collection(std::string_view key) {
   for (auto& [name, items] : collections_)

@@ -1,6 +1,7 @@
 #pragma once
 // The graph: nodes held against an op registry, their names and shapes, and the state that building them consults (name
-// scopes, control dependencies, devices, collections, seeds). Nodes are only ever added, never removed or renamed.
+// scopes, control dependencies, devices, collections, seeds). Nodes are only ever added, never removed or renamed; the
+// one exception is an import that fails half way, whose nodes go again before anyone has seen them.
 //
 // add_node makes a node exactly as told; graph/op_maker.h makes one as TensorFlow's Python API does, with unique name,
 // scopes, inferred attributes and literals turned into constants.
@@ -66,6 +67,9 @@ class GraphImpl : public std::enable_shared_from_this<GraphImpl> {
   absl::Status set_attr(Node* node, std::string_view name, AttrValue value);
   void set_device(Node* node, std::string device);
   void set_handle(const Output& output, std::vector<HandleType> handle);
+  // Takes back the nodes from this id on, and their names. For imports that fail: mutex() has been held since the
+  // first of them was added, so that nothing else refers to them.
+  void take_back_from(int first_id);
 
   // Counts changes; a session recompiles nothing while it stands still.
   int64_t version() const { return version_; }
@@ -78,7 +82,7 @@ class GraphImpl : public std::enable_shared_from_this<GraphImpl> {
   // apart.
   std::string unique_name(std::string_view name, bool mark_as_used = true);
   bool is_name_used(std::string_view name) const;
-  void mark_name_used(std::string_view name);  // in full
+  bool mark_name_used(std::string_view name);  // in full; false if it was used already
 
   // --- what building consults; graph/scopes.h has guards for these
   Scopes& scopes() { return scopes_; }

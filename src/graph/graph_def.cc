@@ -109,10 +109,11 @@ absl::StatusOr<Imported> import_graph_def(const tensorflow::GraphDef& def, const
     nodes.push_back(std::move(node));
   }
   // An empty graph takes the imported versions, another one the older producer and the stricter need of its consumers.
+  MR_ASSIGN_OR_RETURN(Imported imported, import_nodes(std::move(nodes), options, graph));
   if (def.has_versions() && def.versions().producer() > 0)
     graph->set_versions(std::min(graph->producer(), def.versions().producer()),
                         std::max(graph->min_consumer(), def.versions().min_consumer()));
-  return import_nodes(std::move(nodes), options, graph);
+  return imported;
 }
 
 std::string unregistered_op(const absl::Status& status) {

@@ -91,7 +91,32 @@ TEST(ImportTest, refuses_broken_graphs) {
     const absl::Status status = import_graph_def(graph_def(c.text), {}, &graph).status();
     EXPECT_FALSE(status.ok()) << c.name;
     EXPECT_THAT(std::string(status.message()), HasSubstr(c.message)) << c.name;
+    EXPECT_TRUE(graph.nodes().empty()) << c.name;
   }
+}
+
+TEST(ImportTest, all_of_a_graph_or_nothing) {
+  GraphImpl graph(test_ops());
+  ASSERT_TRUE(import_graph_def(graph_def(kX), {}, &graph).ok());
+  Node* x = graph.find("x");
+  push_control_dependencies(graph, {x});
+  ImportOptions options;
+  options.input_map = {{"in", x->output(0)}};
+  options.apply_scopes = true;
+  options.prefix = "p";
+  const std::string good = node("b", "Identity", {"in"}, type_attr("T")) + node("c", "NoOp", {"^b"});
+  const std::string bad =
+      "versions { producer: 7 min_consumer: 0 } " + good + node("d", "Identity", {"b:5"}, type_attr("T"));
+  ASSERT_FALSE(import_graph_def(graph_def(bad), options, &graph).ok());
+  EXPECT_EQ(graph.nodes().size(), 1u);
+  EXPECT_EQ(graph.find("p/b"), nullptr);
+  EXPECT_TRUE(x->uses(0).empty());
+  EXPECT_TRUE(x->control_outputs().empty());
+  EXPECT_TRUE(graph.scopes().control_dependencies[0]->seen.empty());
+  EXPECT_FALSE(graph.is_name_used("p/b"));
+  EXPECT_EQ(graph.producer(), kGraphProducer);
+  ASSERT_TRUE(import_graph_def(graph_def(good), options, &graph).ok());
+  EXPECT_EQ(x->uses(0).size(), 1u);
 }
 
 TEST(ImportTest, says_which_op_is_not_registered) {

@@ -273,7 +273,10 @@ absl::StatusOr<Imported> import_nodes(std::vector<NodeDef> nodes, const ImportOp
   for (const auto& [name, output] : options.input_map)
     if (!output || &output.node()->graph() != graph)
       return invalid_argument("input_map: the tensor for '", name, "' is not of this graph");
-  return Importer(std::move(nodes), options, graph).run();
+  const int first_id = static_cast<int>(graph->nodes().size());
+  absl::StatusOr<Imported> imported = Importer(std::move(nodes), options, graph).run();
+  if (!imported.ok()) graph->take_back_from(first_id);  // all of a graph or nothing
+  return imported;
 }
 
 }  // namespace millrace

@@ -77,6 +77,7 @@ class Node {
   const OpEntry* entry_ = nullptr;
   std::shared_ptr<const OpDef> function_signature_;  // set if entry_ is null
   int id_ = -1;
+  bool took_name_ = false;  // its name was unused before, also by scopes
   std::string source_;
   bool compact_value_ = false;
   std::vector<Output> inputs_;
