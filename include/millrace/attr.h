@@ -47,6 +47,8 @@ concept BecomesAttr = std::is_constructible_v<AttrVariant, T> && !std::is_same_v
                       !std::is_convertible_v<T, const char*>;
 }  // namespace internal
 
+bool operator==(const AttrValue& a, const AttrValue& b);  // a friend declaration alone would not export it
+
 class AttrValue {
  public:
   using Value = internal::AttrVariant;

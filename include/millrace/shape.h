@@ -14,7 +14,15 @@
 
 namespace millrace {
 
+class ShapeFactory;  // not of the interface
+
 #pragma GCC visibility push(default)
+
+// Declared here because a friend declaration alone does not export what it names.
+class TensorShape;
+class PartialTensorShape;
+bool operator==(const TensorShape& a, const TensorShape& b);
+bool operator==(const PartialTensorShape& a, const PartialTensorShape& b);
 
 // A list of dimensions with room for eight inside; TensorFlow's limit of 254 dimensions holds.
 class Dims {

@@ -17,6 +17,8 @@
 
 namespace millrace {
 
+class TensorFactory;  // not of the interface
+
 #pragma GCC visibility push(default)
 
 // Memory with a count of its owners. Allocators make these (tensor/allocator.h).
