@@ -1,23 +1,13 @@
 #include "millrace/layers.h"
 
 #include "api/op_builder.h"
+#include "api/variable_impl.h"
 #include "millrace/array_ops.h"
 #include "millrace/math_ops.h"
 #include "millrace/nn.h"
 
 namespace millrace::layers {
 namespace {
-
-Variable layer_variable(std::string_view name, const PartialTensorShape& shape, DataType dtype,
-                        const Initializer& initializer, const Regularizer& regularizer, const Constraint& constraint,
-                        bool trainable) {
-  return get_variable(name, shape,
-                      {.dtype = dtype,
-                       .initializer = initializer,
-                       .regularizer = regularizer,
-                       .trainable = trainable,
-                       .constraint = constraint});
-}
 
 // [..., n] x [n, units] for more than two dimensions: as one product of rows.
 Output rows_times_kernel(const Output& x, const Output& kernel, int64_t units) {
@@ -57,12 +47,21 @@ Output dense(const Input& inputs, int64_t units, const DenseOptions& o) {
 
   const variable_scope scope(o.name, scope_options(o.name, "dense", o.reuse));
   const DataType dtype = base_dtype(x.dtype());
-  const Variable kernel = layer_variable("kernel", {last, units}, dtype, o.kernel_initializer, o.kernel_regularizer,
-                                         o.kernel_constraint, o.trainable);
+  const Variable kernel = layer_variable("kernel", {last, units},
+                                         {.dtype = dtype,
+                                          .initializer = o.kernel_initializer,
+                                          .regularizer = o.kernel_regularizer,
+                                          .trainable = o.trainable,
+                                          .constraint = o.kernel_constraint});
   Variable bias;
-  if (o.use_bias)
-    bias =
-        layer_variable("bias", {units}, dtype, o.bias_initializer, o.bias_regularizer, o.bias_constraint, o.trainable);
+  if (o.use_bias) {
+    bias = layer_variable("bias", {units},
+                          {.dtype = dtype,
+                           .initializer = o.bias_initializer,
+                           .regularizer = o.bias_regularizer,
+                           .trainable = o.trainable,
+                           .constraint = o.bias_constraint});
+  }
 
   Output y = shape.rank() > 2 ? rows_times_kernel(x, kernel, units) : matmul(x, kernel);
   if (o.use_bias) y = nn::bias_add(y, bias);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/op_builder.h"
+#include "api/variable_impl.h"
 #include "millrace/array_ops.h"
 #include "millrace/layers.h"
 #include "millrace/math_ops.h"
@@ -70,12 +71,12 @@ template <class Options> Output finish(Output y, const Variable& bias, const For
 
 template <class Options> Variable bias_variable(const Options& o, int64_t filters, DataType dtype) {
   if (!o.use_bias) return {};
-  return get_variable("bias", {filters},
-                      {.dtype = dtype,
-                       .initializer = o.bias_initializer,
-                       .regularizer = o.bias_regularizer,
-                       .trainable = o.trainable,
-                       .constraint = o.bias_constraint});
+  return layer_variable("bias", {filters},
+                        {.dtype = dtype,
+                         .initializer = o.bias_initializer,
+                         .regularizer = o.bias_regularizer,
+                         .trainable = o.trainable,
+                         .constraint = o.bias_constraint});
 }
 
 // The size of a transposed convolution's output; -1 if the input's is unknown.
@@ -124,12 +125,12 @@ Output conv2d(const Input& inputs, int64_t filters, const Size2d& kernel_size, c
   const DataType dtype = base_dtype(x.dtype());
 
   const variable_scope scope(o.name, scope_options(o.name, "conv2d", o.reuse));
-  const Variable kernel = get_variable("kernel", {kernel_size.height, kernel_size.width, channels, filters},
-                                       {.dtype = dtype,
-                                        .initializer = o.kernel_initializer,
-                                        .regularizer = o.kernel_regularizer,
-                                        .trainable = o.trainable,
-                                        .constraint = o.kernel_constraint});
+  const Variable kernel = layer_variable("kernel", {kernel_size.height, kernel_size.width, channels, filters},
+                                         {.dtype = dtype,
+                                          .initializer = o.kernel_initializer,
+                                          .regularizer = o.kernel_regularizer,
+                                          .trainable = o.trainable,
+                                          .constraint = o.kernel_constraint});
   const Variable bias = bias_variable(o, filters, dtype);
   const Output y = nn::conv2d(x, kernel, as_sizes(o.strides), padding,
                               {.data_format = format.name, .dilations = as_sizes(o.dilation_rate)});
@@ -149,12 +150,12 @@ Output conv2d_transpose(const Input& inputs, int64_t filters, const Size2d& kern
   const DataType dtype = base_dtype(x.dtype());
 
   const variable_scope scope(o.name, scope_options(o.name, "conv2d_transpose", o.reuse));
-  const Variable kernel = get_variable("kernel", {kernel_size.height, kernel_size.width, filters, channels},
-                                       {.dtype = dtype,
-                                        .initializer = o.kernel_initializer,
-                                        .regularizer = o.kernel_regularizer,
-                                        .trainable = o.trainable,
-                                        .constraint = o.kernel_constraint});
+  const Variable kernel = layer_variable("kernel", {kernel_size.height, kernel_size.width, filters, channels},
+                                         {.dtype = dtype,
+                                          .initializer = o.kernel_initializer,
+                                          .regularizer = o.kernel_regularizer,
+                                          .trainable = o.trainable,
+                                          .constraint = o.kernel_constraint});
   const Variable bias = bias_variable(o, filters, dtype);
   const Output shape = shape_tensor(x);
   const Output batch = index(shape, {IndexItem(0)});
@@ -200,18 +201,18 @@ Output separable_conv2d(const Input& inputs, int64_t filters, const Size2d& kern
 
   const variable_scope scope(o.name, scope_options(o.name, "separable_conv2d", o.reuse));
   const Variable depthwise =
-      get_variable("depthwise_kernel", {kernel_size.height, kernel_size.width, channels, o.depth_multiplier},
-                   {.dtype = dtype,
-                    .initializer = o.depthwise_initializer,
-                    .regularizer = o.depthwise_regularizer,
-                    .trainable = o.trainable,
-                    .constraint = o.depthwise_constraint});
-  const Variable pointwise = get_variable("pointwise_kernel", {1, 1, channels * o.depth_multiplier, filters},
-                                          {.dtype = dtype,
-                                           .initializer = o.pointwise_initializer,
-                                           .regularizer = o.pointwise_regularizer,
-                                           .trainable = o.trainable,
-                                           .constraint = o.pointwise_constraint});
+      layer_variable("depthwise_kernel", {kernel_size.height, kernel_size.width, channels, o.depth_multiplier},
+                     {.dtype = dtype,
+                      .initializer = o.depthwise_initializer,
+                      .regularizer = o.depthwise_regularizer,
+                      .trainable = o.trainable,
+                      .constraint = o.depthwise_constraint});
+  const Variable pointwise = layer_variable("pointwise_kernel", {1, 1, channels * o.depth_multiplier, filters},
+                                            {.dtype = dtype,
+                                             .initializer = o.pointwise_initializer,
+                                             .regularizer = o.pointwise_regularizer,
+                                             .trainable = o.trainable,
+                                             .constraint = o.pointwise_constraint});
   const Variable bias = bias_variable(o, filters, dtype);
   const Output y = nn::separable_conv2d(x, depthwise, pointwise, as_sizes(o.strides), padding,
                                         {.rate = as_sizes(o.dilation_rate), .data_format = format.name});
@@ -237,15 +238,15 @@ struct BatchNormVariables {
 BatchNormVariables batch_norm_variables(int64_t channels, DataType dtype, const BatchNormalizationOptions& o) {
   const auto trained = [&](std::string_view name, const Initializer& initializer, const Regularizer& regularizer,
                            const Constraint& constraint) {
-    return get_variable(name, {channels},
-                        {.dtype = dtype,
-                         .initializer = initializer,
-                         .regularizer = regularizer,
-                         .trainable = o.trainable,
-                         .constraint = constraint});
+    return layer_variable(name, {channels},
+                          {.dtype = dtype,
+                           .initializer = initializer,
+                           .regularizer = regularizer,
+                           .trainable = o.trainable,
+                           .constraint = constraint});
   };
   const auto moving = [&](std::string_view name, const Initializer& initializer) {
-    return get_variable(name, {channels}, {.dtype = dtype, .initializer = initializer, .trainable = false});
+    return layer_variable(name, {channels}, {.dtype = dtype, .initializer = initializer, .trainable = false});
   };
   BatchNormVariables v;
   if (o.scale) v.gamma = trained("gamma", o.gamma_initializer, o.gamma_regularizer, o.gamma_constraint);

@@ -32,6 +32,9 @@ class VariableImpl final : public CollectionObject,
   Constraint constraint;
 };
 
+// get_variable as TF1's layers call it: their own regularizer comes after the scope's.
+Variable layer_variable(std::string_view name, const PartialTensorShape& shape, const GetVariableOptions& options);
+
 // Small tensors of one value as a constant, large ones as a Fill, as tf.zeros and tf.ones build them in the current
 // scopes.
 Output filled(const TensorShape& shape, DataType dtype, int value, std::string_view name);

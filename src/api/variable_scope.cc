@@ -134,8 +134,6 @@ Initializer default_initializer(const std::string& name, DataType dtype) {
 }
 
 void add_regularization(const Variable& v, const Regularizer& regularizer, const std::string& name) {
-  // TF 2.21 calls the regularizer once outside of its scope, too; graphs of both are equal only with that call.
-  regularizer(v.value());
   const colocate_with there(v.op());
   const name_scope scope(name + "/Regularizer/");
   const control_dependencies none(nullptr);
@@ -165,7 +163,22 @@ Variable new_variable(const std::string& name, const PartialTensorShape& shape, 
   return Variable(std::function<Output()>([&] { return initializer(known, dtype); }), options);
 }
 
-Variable find_or_make(std::string_view short_name, const PartialTensorShape& shape, const GetVariableOptions& o) {
+enum class Caller { kUser, kLayer };
+
+void regularize(const Variable& v, const Regularizer& of_variable, const Regularizer& of_scope, Caller caller,
+                const std::string& name) {
+  const bool is_layer = caller == Caller::kLayer;
+  if (const Regularizer& regularizer = of_variable && !is_layer ? of_variable : of_scope; regularizer) {
+    // TF 2.21's get_variable calls the regularizer once outside of its scope, too; graphs are equal only with that
+    // call.
+    regularizer(v.value());
+    add_regularization(v, regularizer, name);
+  }
+  if (of_variable && is_layer) add_regularization(v, of_variable, name);
+}
+
+Variable find_or_make(std::string_view short_name, const PartialTensorShape& shape, const GetVariableOptions& o,
+                      Caller caller = Caller::kUser) {
   const SourceScope source(o.where);
   VariableStore& s = store();
   const VariableScope scope = s.current;
@@ -191,12 +204,15 @@ Variable find_or_make(std::string_view short_name, const PartialTensorShape& sha
   if (!initializer) initializer = default_initializer(name, dtype);
   const Variable made = new_variable(name, shape, dtype, scope, o, initializer);
   s.variables.emplace(name, made);
-  const Regularizer& regularizer = o.regularizer ? o.regularizer : scope.regularizer;
-  if (regularizer) add_regularization(made, regularizer, name);
+  regularize(made, o.regularizer, scope.regularizer, caller, name);
   return made;
 }
 
 }  // namespace
+
+Variable layer_variable(std::string_view name, const PartialTensorShape& shape, const GetVariableOptions& options) {
+  return find_or_make(name, shape, options, Caller::kLayer);
+}
 
 Variable get_variable(std::string_view name, const PartialTensorShape& shape, const GetVariableOptions& options) {
   return find_or_make(name, shape, options);

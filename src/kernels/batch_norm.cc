@@ -34,19 +34,20 @@ template <class Fn> HWY_INLINE void for_each_group(int64_t channels, Fn&& fn) {
   for (; c < channels; ++c) fn(one, c);
 }
 
-// Rows [rows, channels] of float. Four sums each, as one would wait for itself.
-void row_sums(const float* x, int64_t rows, int64_t channels, float* sum) {
+// Rows [rows, channels] of float, each less `pivot`. Four sums each, as one would wait for itself.
+void row_sums(const float* x, int64_t rows, int64_t channels, const float* pivot, float* sum) {
   for_each_group(channels, [&](auto d, int64_t c) HWY_ATTR {
+    const auto p = hn::LoadU(d, pivot + c);
     auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
     const float* at = x + c;
     int64_t r = 0;
     for (; r + 4 <= rows; r += 4, at += 4 * channels) {
-      s0 = hn::Add(s0, hn::LoadU(d, at));
-      s1 = hn::Add(s1, hn::LoadU(d, at + channels));
-      s2 = hn::Add(s2, hn::LoadU(d, at + 2 * channels));
-      s3 = hn::Add(s3, hn::LoadU(d, at + 3 * channels));
+      s0 = hn::Add(s0, hn::Sub(hn::LoadU(d, at), p));
+      s1 = hn::Add(s1, hn::Sub(hn::LoadU(d, at + channels), p));
+      s2 = hn::Add(s2, hn::Sub(hn::LoadU(d, at + 2 * channels), p));
+      s3 = hn::Add(s3, hn::Sub(hn::LoadU(d, at + 3 * channels), p));
     }
-    for (; r < rows; ++r, at += channels) s0 = hn::Add(s0, hn::LoadU(d, at));
+    for (; r < rows; ++r, at += channels) s0 = hn::Add(s0, hn::Sub(hn::LoadU(d, at), p));
     hn::StoreU(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), d, sum + c);
   });
 }
@@ -176,12 +177,24 @@ double row_cost(const BatchNormShape& s) { return static_cast<double>(s.channels
 
 template <class T> float value(T v) { return static_cast<float>(v); }
 
-template <class T> void block_sums(const BatchNormShape& s, const T* x, int64_t begin, int64_t end, float* sum) {
-  if constexpr (is_float<T>) {
-    if (s.inner == 1) return HWY_DYNAMIC_DISPATCH(row_sums)(x + begin * s.channels, end - begin, s.channels, sum);
+// The means of a block, by sums of what its values have over its first ones: a large mean leaves them their precision.
+template <class T>
+void block_means(const BatchNormShape& s, const T* x, int64_t begin, int64_t end, float* pivot, float* mean) {
+  for (int64_t c = 0; c < s.channels; ++c) {
+    const float first = value(x[(begin * s.channels + c) * s.inner]);
+    pivot[c] = std::isfinite(first) ? first : 0.0f;
   }
-  std::fill_n(sum, s.channels, 0.0f);
-  add_elements(s, begin, end, sum, [&](int64_t i, size_t) { return value(x[i]); });
+  const auto add = [&] {
+    if constexpr (is_float<T>) {
+      if (s.inner == 1)
+        return HWY_DYNAMIC_DISPATCH(row_sums)(x + begin * s.channels, end - begin, s.channels, pivot, mean);
+    }
+    std::fill_n(mean, s.channels, 0.0f);
+    add_elements(s, begin, end, mean, [&](int64_t i, size_t c) { return value(x[i]) - pivot[c]; });
+  };
+  add();
+  const auto count = static_cast<float>((end - begin) * s.inner);
+  for (int64_t c = 0; c < s.channels; ++c) mean[c] = pivot[c] + mean[c] / count;
 }
 
 template <class T>
@@ -211,11 +224,11 @@ template <class T> void batch_moments(const BatchNormShape& s, const T* x, float
   const Blocks blocks = blocks_of(s);
   std::vector<float> means(channels * static_cast<size_t>(blocks.count)), squares(means.size());
   parallel_for(blocks.count, 2 * row_cost(s) * static_cast<double>(blocks.rows), [&](int64_t first, int64_t last) {
+    std::vector<float> pivot(channels);
     for (int64_t b = first; b < last; ++b) {
       const int64_t begin = b * blocks.rows, end = std::min(s.outer, begin + blocks.rows);
       float *m = means.data() + b * s.channels, *q = squares.data() + b * s.channels;
-      block_sums(s, x, begin, end, m);
-      for (size_t c = 0; c < channels; ++c) m[c] /= static_cast<float>((end - begin) * s.inner);
+      block_means(s, x, begin, end, pivot.data(), m);
       block_squares(s, x, begin, end, m, q);
     }
   });

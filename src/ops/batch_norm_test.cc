@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "op/testing.h"
 #include "ops/all_ops.h"
@@ -111,7 +112,8 @@ TEST(Lrn, divides_by_its_neighbours) {
   OpTest t(all_ops(), "LRN");
   t.attr("depth_radius", 1).attr("beta", 1.0f).input(Tensor({1, 1, 1, 3}, std::vector<float>{1, 2, 3}));
   ASSERT_TRUE(t.run().ok());
-  EXPECT_EQ(t.output(0).to_vector<float>(), (std::vector<float>{1.0f / 6, 2.0f / 15, 3.0f / 14}));
+  EXPECT_THAT(t.output(0).to_vector<float>(),
+              testing::Pointwise(testing::FloatEq(), std::vector<float>{1.0f / 6, 2.0f / 15, 3.0f / 14}));
 }
 
 TEST(Lrn, refuses_a_radius_out_of_range) {

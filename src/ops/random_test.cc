@@ -98,6 +98,16 @@ TEST(TruncatedNormal, draws_between_its_bounds) {
       .input(Tensor(4.0f));
   ASSERT_TRUE(t.run().ok());
   expect_near(t.output(0).flat<float>(),
+              {2.7638309001922607f, -0.9104214906692505f, 1.871925950050354f, 0.17361748218536377f});
+  // Given by batch, each batch begins with fresh numbers.
+  Seeded batches("ParameterizedTruncatedNormal", -1, -7);
+  batches.input(Tensor(std::vector<int32_t>{64}))
+      .input(Tensor(std::vector<float>{1}))
+      .input(Tensor(std::vector<float>{2}))
+      .input(Tensor(std::vector<float>{-1}))
+      .input(Tensor(std::vector<float>{4}));
+  ASSERT_TRUE(batches.run().ok());
+  expect_near(batches.output(0).flat<float>(),
               {2.7638309001922607f, 1.871925950050354f, 2.6510868072509766f, 0.5018116235733032f});
   for (const auto& [low, high] : {std::pair{3.0f, 8.0f}, {-9.0f, -5.0f}, {0.2f, 0.3f}}) {
     Seeded s("ParameterizedTruncatedNormal", 3, 4);

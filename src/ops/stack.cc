@@ -32,7 +32,10 @@ class Stack final : public Resource {
     values_.push_back(value);
     return absl::OkStatus();
   }
-  absl::StatusOr<Tensor> pop() {
+  absl::StatusOr<Tensor> pop(DataType dtype) {
+    if (dtype != dtype_)
+      return invalid_argument("Stack[", name_, "] holds values of type ", dtype_name(dtype_), ", not of type ",
+                              dtype_name(dtype));
     const std::lock_guard lock(mutex_);
     MR_RETURN_IF_ERROR(check_open());
     if (values_.empty()) return invalid_argument("Stack[", name_, "] is empty when calling Pop().");
@@ -101,7 +104,7 @@ class StackPush final : public Kernel {
 class StackPop final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const std::shared_ptr<Stack> stack, find_stack(ctx));
-    MR_ASSIGN_OR_RETURN(Tensor value, stack->pop());
+    MR_ASSIGN_OR_RETURN(Tensor value, stack->pop(ctx.node().output_types[0]));
     return ctx.set_output(0, std::move(value));
   }
   bool is_cheap() const override { return true; }

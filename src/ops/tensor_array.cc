@@ -350,8 +350,14 @@ absl::Status grad_shape(ShapeContext& c) {
   const auto known = c.handle(0);
   PartialTensorShape prepend = PartialTensorShape::scalar();
   if (c.num_inputs() > 2) {
-    MR_RETURN_IF_ERROR(c.with_rank(2, 1).status());
-    MR_ASSIGN_OR_RETURN(prepend, c.as_shape(2));
+    // As in TensorFlow, how many dimensions are put in front is inferred, not which.
+    MR_ASSIGN_OR_RETURN(const PartialTensorShape dims, c.with_rank(2, 1));
+    prepend = PartialTensorShape();
+    if (dims.has_rank() && dims.dim(0) > Dims::kMaxRank)
+      return invalid_argument("shape_to_prepend has ", dims.dim(0), " dimensions, more than ", Dims::kMaxRank);
+    if (dims.has_rank() && dims.dim(0) >= 0) {
+      MR_ASSIGN_OR_RETURN(prepend, make_partial_shape(std::vector<int64_t>(static_cast<size_t>(dims.dim(0)), -1)));
+    }
   }
   if (known.size() == 1) {
     MR_ASSIGN_OR_RETURN(const PartialTensorShape element, concatenate(prepend, known[0].shape));
@@ -378,7 +384,7 @@ absl::Status gather_shape(ShapeContext& c) {
   MR_RETURN_IF_ERROR(check_handle(c, 2));
   MR_ASSIGN_OR_RETURN(const PartialTensorShape indices, c.with_rank(1, 1));
   PartialTensorShape element = element_of(c);
-  if (!element.has_rank()) {
+  if (c.handle(0).size() != 1) {  // else the attribute does not count, even if the array knows no shape
     MR_ASSIGN_OR_RETURN(element, c.attr<PartialTensorShape>("element_shape"));
   }
   return c.set_output(0, concatenate(indices, element));
