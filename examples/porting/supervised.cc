@@ -1,6 +1,8 @@
 // docs/porting.md, "Supervised sessions".
 #include <millrace/millrace.h>
 
+#include <filesystem>
+
 #include "expect.h"
 namespace tf = millrace;
 
@@ -40,8 +42,9 @@ void trains(const std::string& directory, int64_t last_step) {
   // [/monitored]
 }
 
-int main(int argc, char** argv) {
-  const std::string directory = argc > 1 ? argv[1] : "runs/porting-supervised";
+int main() {
+  const std::string directory = "runs/porting-supervised";
+  std::filesystem::remove_all(directory);  // what an earlier run left
   trains(directory, 60);
   trains(directory, 120);  // goes on from the checkpoint
   expect(tf::train::load_variable(directory, "global_step").scalar<int64_t>() == 120);

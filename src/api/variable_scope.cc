@@ -134,9 +134,7 @@ Initializer default_initializer(const std::string& name, DataType dtype) {
 }
 
 void add_regularization(const Variable& v, const Regularizer& regularizer, const std::string& name) {
-  const colocate_with there(v.op());
   const name_scope scope(name + "/Regularizer/");
-  const control_dependencies none(nullptr);
   const Output loss = regularizer(v.value());
   if (loss) add_to_collection(GraphKeys::REGULARIZATION_LOSSES, loss);
 }
@@ -172,6 +170,8 @@ void regularize(const Variable& v, const Regularizer& of_variable, const Regular
     // TF 2.21's get_variable calls the regularizer once outside of its scope, too; graphs are equal only with that
     // call.
     regularizer(v.value());
+    const colocate_with there(v.op());
+    const control_dependencies none(nullptr);
     add_regularization(v, regularizer, name);
   }
   if (of_variable && is_layer) add_regularization(v, of_variable, name);
