@@ -39,10 +39,10 @@ def export(directory, name):
             if saver:
                 saver.save(session, str(directory / f'{name}.ckpt'), write_meta_graph=False)
             tf.train.export_meta_graph(str(directory / f'{name}.meta'), saver_def=saver.saver_def if saver else None)
-            before = session.run(loss, feeds)
+            losses = [session.run(loss, feeds)]
             for _ in range(10):
                 session.run(train, feeds)
-            after = session.run(loss, feeds)
+                losses.append(session.run(loss, feeds))
     arrays = {f'variable {v.op.name}': value for v, value in zip(variables, start)}
     arrays.update({f'feed {t.op.name}': value for t, value in feeds.items()})
     np.savez(directory / f'{name}.npz', **arrays)
@@ -53,7 +53,7 @@ def export(directory, name):
     with tf.io.TFRecordWriter(str(directory / f'{name}.feeds')) as writer:
         writer.write(example.SerializeToString())
         ops = sorted({op.type for op in graph.get_operations()})
-    return dict(loss=loss.name, before=float(before), after_10=float(after), checkpoint=saver is not None, ops=ops)
+    return dict(loss=loss.name, before=float(losses[0]), after_1=float(losses[1]), after_10=float(losses[10]), checkpoint=saver is not None, ops=ops)
 
 
 def load(directory, name):
