@@ -53,8 +53,8 @@ int main(int argc, char** argv) try {
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--fresh") std::filesystem::remove_all(kDirectory);
-    else if (argument == "--steps" && i + 1 < argc) steps = std::stoll(argv[++i]);
-    else throw tf::errors::InvalidArgumentError("unknown argument " + argument + "; usage: digits [--steps N] [--fresh]");
+    else if (argument == "--steps" && i + 1 < argc && std::sscanf(argv[i + 1], "%ld", &steps) == 1) ++i;
+    else throw tf::errors::InvalidArgumentError("bad argument " + argument + "; usage: digits [--steps N] [--fresh]");
   }
   if (auto checkpoint = tf::train::latest_checkpoint(kDirectory)) {
     first = tf::train::load_variable(*checkpoint, "global_step").scalar<int64_t>();
