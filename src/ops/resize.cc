@@ -102,10 +102,7 @@ Between between(int64_t out, float scale, PixelMapping mapping, int64_t in_size)
 }
 
 std::vector<Between> all_between(int64_t in_size, int64_t out_size, PixelMapping mapping) {
-  const float scale = resize_scale(in_size, out_size, mapping);
-  std::vector<Between> all(static_cast<size_t>(out_size));
-  for (int64_t i = 0; i < out_size; ++i) all[static_cast<size_t>(i)] = between(i, scale, mapping, in_size);
-  return all;
+  return for_each_pixel(in_size, out_size, mapping, between);
 }
 
 template <class T> class ResizeBilinear final : public Kernel {
@@ -226,10 +223,7 @@ int64_t nearest(int64_t out, float scale, PixelMapping mapping, int64_t in_size)
 }
 
 std::vector<int64_t> all_nearest(int64_t in_size, int64_t out_size, PixelMapping mapping) {
-  const float scale = resize_scale(in_size, out_size, mapping);
-  std::vector<int64_t> all(static_cast<size_t>(out_size));
-  for (int64_t i = 0; i < out_size; ++i) all[static_cast<size_t>(i)] = nearest(i, scale, mapping, in_size);
-  return all;
+  return for_each_pixel(in_size, out_size, mapping, nearest);
 }
 
 template <class T> class ResizeNearestNeighbor final : public Kernel {

@@ -3,6 +3,8 @@
 // input. Images are [batch, height, width, channels]; positions are computed in float, as TensorFlow does, so that
 // rounding falls on the same pixel.
 
+#include <vector>
+
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "tensor/shape.h"
@@ -38,5 +40,13 @@ inline float input_position(int64_t out, float scale, PixelMapping mapping) {
 absl::Status resize_shape(ShapeContext& c);
 // Output 0 like input 1.
 absl::Status resize_gradient_shape(ShapeContext& c);
+
+// where(i, scale, mapping, in_size) for each pixel i of a row or column of out_size pixels.
+template <class Where> auto for_each_pixel(int64_t in_size, int64_t out_size, PixelMapping mapping, Where where) {
+  const float scale = resize_scale(in_size, out_size, mapping);
+  std::vector<decltype(where(int64_t{}, scale, mapping, in_size))> all(static_cast<size_t>(out_size));
+  for (int64_t i = 0; i < out_size; ++i) all[static_cast<size_t>(i)] = where(i, scale, mapping, in_size);
+  return all;
+}
 
 }  // namespace millrace

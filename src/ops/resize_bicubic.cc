@@ -71,10 +71,7 @@ Taps taps_at(int64_t out, float scale, PixelMapping mapping, int64_t in_size) {
 }
 
 std::vector<Taps> all_taps(int64_t in_size, int64_t out_size, PixelMapping mapping) {
-  const float scale = resize_scale(in_size, out_size, mapping);
-  std::vector<Taps> all(static_cast<size_t>(out_size));
-  for (int64_t i = 0; i < out_size; ++i) all[static_cast<size_t>(i)] = taps_at(i, scale, mapping, in_size);
-  return all;
+  return for_each_pixel(in_size, out_size, mapping, taps_at);
 }
 
 template <class T> class ResizeBicubic final : public Kernel {
