@@ -158,10 +158,7 @@ Saver CheckpointSaverHook::saver() {
     raise(failed_precondition("More than one item in collection ", GraphKeys::SAVERS,
                               ". Please indicate which one to use by passing it to the constructor."));
   }
-  const auto* object = std::get_if<std::shared_ptr<CollectionObject>>(&collected[0]);
-  options_.saver = object ? saver_of(*object) : Saver(nullptr);
-  if (!options_.saver) raise(failed_precondition("The item in collection ", GraphKeys::SAVERS, " is not a saver."));
-  return options_.saver;
+  return options_.saver = saver_in(collected[0]);
 }
 
 void CheckpointSaverHook::begin() {

@@ -1,4 +1,5 @@
 #include "api/op_builder.h"
+#include "api/train/hook_support.h"
 #include "base/log.h"
 #include "millrace/array_ops.h"
 #include "millrace/summary.h"
@@ -31,28 +32,30 @@ Output default_ready_for_local_init_op() {
   return concat({variables, report_uninitialized_resources()}, 0);
 }
 
-Operation tables_initializer() {
-  const std::vector<Operation> tables = get_collection<Operation>(GraphKeys::TABLE_INITIALIZERS);
-  return tables.empty() ? no_op({.name = "init_all_tables"}) : group(tables, {.name = "init_all_tables"});
-}
-
 Saver saver_or_default() {
   const std::vector<CollectionItem> collected = get_collection(GraphKeys::SAVERS);
   if (collected.size() > 1)
     raise(failed_precondition(
         "More than one item in collection savers. Please indicate which one to use by passing it to the Scaffold."));
-  if (!collected.empty()) {
-    if (const auto* object = std::get_if<std::shared_ptr<CollectionObject>>(&collected[0])) {
-      if (Saver saver = saver_of(*object)) return saver;
-    }
-    raise(failed_precondition("The item in collection savers is not a saver."));
-  }
+  if (!collected.empty()) return saver_in(collected[0]);
   const Saver saver({.sharded = true, .allow_empty = true});
   add_to_collection(GraphKeys::SAVERS, saver);
   return saver;
 }
 
 }  // namespace
+
+Saver saver_in(const CollectionItem& item) {
+  const auto* object = std::get_if<std::shared_ptr<CollectionObject>>(&item);
+  const Saver saver = object ? saver_of(*object) : Saver(nullptr);
+  if (!saver) raise(failed_precondition("The item in collection ", GraphKeys::SAVERS, " is not a saver."));
+  return saver;
+}
+
+Operation tables_initializer() {
+  const std::vector<Operation> tables = get_collection<Operation>(GraphKeys::TABLE_INITIALIZERS);
+  return tables.empty() ? no_op({.name = "init_all_tables"}) : group(tables, {.name = "init_all_tables"});
+}
 
 Operation Scaffold::default_local_init_op() {
   const Operation variables = local_variables_initializer();

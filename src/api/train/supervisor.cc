@@ -34,22 +34,15 @@ template <class T, class Make> T chosen(const OrDefault<T>& argument, const char
 }
 
 Operation default_local_init_op() {
-  const std::vector<Operation> tables = get_collection<Operation>(GraphKeys::TABLE_INITIALIZERS);
   const Operation variables = local_variables_initializer();
-  return group(
-      {variables, tables.empty() ? no_op({.name = "init_all_tables"}) : group(tables, {.name = "init_all_tables"})});
+  return group({variables, tables_initializer()});
 }
 
 Saver default_saver() {
   const std::vector<CollectionItem> collected = get_collection(GraphKeys::SAVERS);
   if (collected.size() > 1)
     log_info("Found ", collected.size(), " ", GraphKeys::SAVERS, " operations. Returning the first one.");
-  if (!collected.empty()) {
-    const auto* object = std::get_if<std::shared_ptr<CollectionObject>>(&collected[0]);
-    const Saver saver = object ? saver_of(*object) : Saver(nullptr);
-    if (!saver) raise(failed_precondition("The item in collection savers is not a saver."));
-    return saver;
-  }
+  if (!collected.empty()) return saver_in(collected[0]);
   if (global_variables().empty()) return Saver(nullptr);
   const Saver saver;
   add_to_collection(GraphKeys::SAVERS, saver);
