@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""golden_seeds.py FOLDER: the graphs of tests/golden as seeds of graph_run_fuzz, and examples in them as seeds of example_fuzz.
+"""golden_seeds.py FOLDER [MOST]: graphs of tests/golden as seeds of graph_run_fuzz, and examples in them as seeds of example_fuzz.
 
-Writes FOLDER/graph_run_fuzz/* and FOLDER/example_fuzz/*, at most a few per kind of op. Reads the records by hand: no package is needed.
+Writes FOLDER/graph_run_fuzz/* and FOLDER/example_fuzz/*: at most MOST graphs (all, if it is not given), spread over the kinds of ops.
+libFuzzer runs all seeds before its time counts. Reads the records by hand: no package is needed.
 """
 import pathlib
 import struct
@@ -61,7 +62,10 @@ def main():
     examples = pathlib.Path(sys.argv[1]) / 'example_fuzz'
     graphs.mkdir(parents=True, exist_ok=True)
     examples.mkdir(parents=True, exist_ok=True)
-    for path in sorted((root / 'tests' / 'golden').rglob('*.tfrecord')):
+    files = sorted((root / 'tests' / 'golden').rglob('*.tfrecord'))
+    if len(sys.argv) > 2:
+        files = files[::max(1, len(files) * PER_FILE // int(sys.argv[2]))]
+    for path in files:
         kept = 0
         for number, record in enumerate(records(path)):
             try:

@@ -95,7 +95,7 @@ own_totals() {
 # run_fuzz_targets SECONDS : each fuzz target in turn, from its seed corpus in fuzz/corpus, if there is one.
 run_fuzz_targets() {
   local seconds=$1 target name log good=0 bad=0
-  python3 fuzz/golden_seeds.py build/asan/corpus || return 1
+  python3 fuzz/golden_seeds.py build/asan/corpus 60 || return 1
   for target in build/asan/bin/*_fuzz; do
     [ -x "$target" ] || { echo "no fuzz targets were built"; return 1; }
     name=$(basename "$target")

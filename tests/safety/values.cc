@@ -285,8 +285,8 @@ Tensor mutated_tensor(Chance& chance, const Tensor& tensor) {
     for (int64_t n = chance.between(1, 3); n > 0; --n) {
       T& element = to[static_cast<size_t>(chance.below(static_cast<int64_t>(to.size())))];
       if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-        element = static_cast<T>(chance.percent(40) ? static_cast<int64_t>(element) + chance.between(-2, 2)
-                                                    : special_integer(chance));
+        const auto near = static_cast<uint64_t>(element) + static_cast<uint64_t>(chance.between(-2, 2));  // may wrap
+        element = chance.percent(40) ? static_cast<T>(near) : static_cast<T>(special_integer(chance));
       } else {
         element = random_element<T>(chance, false);
       }

@@ -6,6 +6,7 @@
 //   session.close();   // or the end of its scope
 
 #include <chrono>
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -127,10 +128,17 @@ class MonitoredSession {
   bool should_stop() const;
   // Runs an operation with all hooks. When the data has ended (OutOfRange), returns false, and should_stop() is true
   // from then on: the loop ends. Errors that mean a lost machine (Aborted, Unavailable) make a new session, restore,
-  // and run again.
-  bool run(const Operation& target, const FeedDict& feeds = {});
+  // and run again. (Templates, so that run({x}) is a list of one for every compiler.)
+  template <std::same_as<Operation> T>
+  bool run(const T& target, const FeedDict& feeds = {}) {
+    return run_operation(target, feeds);
+  }
   // The same with values; the end of the data leaves these as OutOfRangeError.
-  Tensor run(const Output& fetch, const FeedDict& feeds = {});
+  template <std::convertible_to<Fetch> T>
+  requires(!std::same_as<T, Operation>)
+  Tensor run(const T& fetch, const FeedDict& feeds = {}) {
+    return run(std::vector<Fetch>{fetch}, feeds)[0];
+  }
   std::vector<Tensor> run(const std::vector<Fetch>& fetches, const FeedDict& feeds = {}, const RunOptions& options = {},
                           RunMetadata* run_metadata = nullptr);
   std::vector<Tensor> run(std::initializer_list<Fetch> fetches, const FeedDict& feeds = {},
@@ -162,6 +170,8 @@ class MonitoredSession {
   MonitoredSession(const Options& options, bool should_recover);
 
  private:
+  bool run_operation(const Operation& target, const FeedDict& feeds);
+
   struct [[gnu::visibility("hidden")]] Impl;
   std::unique_ptr<Impl> impl_;
 };

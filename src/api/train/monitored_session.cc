@@ -270,17 +270,13 @@ MonitoredSession::~MonitoredSession() noexcept(false) {
 
 bool MonitoredSession::should_stop() const { return impl_->should_stop(); }
 
-bool MonitoredSession::run(const Operation& target, const FeedDict& feeds) {
+bool MonitoredSession::run_operation(const Operation& target, const FeedDict& feeds) {
   try {
     run(std::vector<Fetch>{target}, feeds);
     return true;
   } catch (const errors::OutOfRangeError&) {
     return false;
   }
-}
-
-Tensor MonitoredSession::run(const Output& fetch, const FeedDict& feeds) {
-  return run(std::vector<Fetch>{fetch}, feeds)[0];
 }
 
 std::vector<Tensor> MonitoredSession::run(const std::vector<Fetch>& fetches, const FeedDict& feeds,
