@@ -41,7 +41,7 @@ struct DropoutOptions {
   double rate = 0.5;
   Input noise_shape = {};
   std::optional<int64_t> seed = {};
-  bool training = false;  // false: the inputs unchanged
+  Input training = false;  // false: the inputs unchanged; a bool scalar tensor chooses in each step (tf.cond)
   std::string name = {};
 };
 Output dropout(const Input& inputs, const DropoutOptions& options = {});
@@ -147,7 +147,7 @@ struct BatchNormalizationOptions {
   Regularizer gamma_regularizer = {};
   Constraint beta_constraint = {};
   Constraint gamma_constraint = {};
-  bool training = false;
+  Input training = false;  // or a bool scalar tensor, which then chooses in each step (tf.cond)
   bool trainable = true;
   std::string name = {};
   Reuse reuse = Reuse::kInherit;

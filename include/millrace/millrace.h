@@ -2,6 +2,7 @@
 // All of the public API. Each header also stands alone.
 
 #include "millrace/array_ops.h"
+#include "millrace/control_flow.h"
 #include "millrace/data.h"
 #include "millrace/errors.h"
 #include "millrace/file_writer.h"

@@ -1,6 +1,7 @@
 #include "millrace/layers.h"
 
 #include "api/op_builder.h"
+#include "api/training.h"
 #include "api/variable_impl.h"
 #include "millrace/array_ops.h"
 #include "millrace/math_ops.h"
@@ -91,9 +92,10 @@ Output flatten(const Input& inputs, const FlattenOptions& o) {
 Output dropout(const Input& inputs, const DropoutOptions& o) {
   const SourceScope source(inputs);
   const Output x = convert_to_tensor(inputs);
+  const Training training("dropout", o.training);
   const variable_scope scope(o.name, scope_options(o.name, "dropout", Reuse::kInherit));
-  if (!o.training) return identity(x);
-  return nn::dropout(x, {.rate = o.rate, .noise_shape = o.noise_shape, .seed = o.seed});
+  return training.choose([&] { return nn::dropout(x, {.rate = o.rate, .noise_shape = o.noise_shape, .seed = o.seed}); },
+                         [&] { return identity(x); });
 }
 
 }  // namespace millrace::layers

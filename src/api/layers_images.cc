@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/op_builder.h"
+#include "api/training.h"
 #include "api/variable_impl.h"
 #include "millrace/array_ops.h"
 #include "millrace/layers.h"
@@ -258,49 +259,58 @@ BatchNormVariables batch_norm_variables(int64_t channels, DataType dtype, const 
 
 // variable -= (variable - value) * decay, where decay is 1 - momentum.
 template <class MakeDecay>
-Operation assign_moving_average(const Variable& variable, const Output& value, MakeDecay&& make_decay) {
+Output assign_moving_average(const Variable& variable, const Output& value, MakeDecay&& make_decay) {
   const name_scope scope("AssignMovingAvg");
   const colocate_with colocated(variable.op());
   const Output decay = make_decay();
   const Output delta = (Output(variable) - value) * decay;
-  return variable.assign_sub(delta, {.name = scope.name()}).op();
+  return variable.assign_sub(delta, {.name = scope.name()});
 }
 
 Output fused(const Output& x, const BatchNormVariables& v, int64_t channels, const std::string& format,
-             const BatchNormalizationOptions& o) {
+             const Training& training, const BatchNormalizationOptions& o) {
   const TensorShape vector = {channels};
   const Output beta =
       v.beta ? Output(v.beta) : constant(Tensor(vector, std::vector<float>(static_cast<size_t>(channels), 0.0f)));
   const Output gamma =
       v.gamma ? Output(v.gamma) : constant(Tensor(vector, std::vector<float>(static_cast<size_t>(channels), 1.0f)));
-  const nn::FusedBatchNorm result = nn::fused_batch_norm(x, gamma, beta,
-                                                         {.mean = v.moving_mean,
-                                                          .variance = v.moving_variance,
-                                                          .epsilon = o.epsilon,
-                                                          .data_format = format,
-                                                          .is_training = o.training});
-  if (!o.training) return result.y;
-  const Output momentum = constant(static_cast<float>(o.momentum));
+  const auto normalize = [&](bool is_training) {
+    const nn::FusedBatchNorm result = nn::fused_batch_norm(x, gamma, beta,
+                                                           {.mean = v.moving_mean,
+                                                            .variance = v.moving_variance,
+                                                            .epsilon = o.epsilon,
+                                                            .data_format = format,
+                                                            .is_training = is_training});
+    return std::vector<Output>{result.y, result.batch_mean, result.batch_variance};
+  };
+  const std::vector<Output> result = training.choose([&] { return normalize(true); }, [&] { return normalize(false); });
+  if (training.never()) return result[0];
+  const Output momentum =
+      training.choose([&] { return constant(static_cast<float>(o.momentum)); }, [] { return constant(1.0f); });
   const auto decay = [&] { return 1.0 - momentum; };
-  for (const auto& [variable, value] :
-       {std::pair(v.moving_mean, result.batch_mean), std::pair(v.moving_variance, result.batch_variance)})
-    add_to_collection(GraphKeys::UPDATE_OPS, assign_moving_average(variable, value, decay));
-  return result.y;
+  for (const auto& [variable, value] : {std::pair(v.moving_mean, result[1]), std::pair(v.moving_variance, result[2])})
+    add_to_collection(GraphKeys::UPDATE_OPS, assign_moving_average(variable, value, decay).op());
+  return result[0];
 }
 
 // Of ops over all dimensions but the channels'; for inputs that are no images.
-Output unfused(const Output& x, const BatchNormVariables& v, int axis, const BatchNormalizationOptions& o) {
+Output unfused(const Output& x, const BatchNormVariables& v, int axis, const Training& training,
+               const BatchNormalizationOptions& o) {
   std::vector<int32_t> axes;
   for (int d = 0; d < x.shape().rank(); ++d)
     if (d != axis) axes.push_back(d);
   Output mean = v.moving_mean, variance = v.moving_variance;
-  if (o.training) {
+  if (!training.never()) {
     const nn::Moments moments = nn::moments(x, axes);
-    mean = moments.mean;
-    variance = moments.variance;
+    const auto old = [](const Output& value) { return [value] { return value; }; };
+    mean = training.choose([&] { return moments.mean; }, old(mean));
+    variance = training.choose([&] { return moments.variance; }, old(variance));
     const auto decay = [&] { return constant(static_cast<float>(1 - o.momentum), {.name = "decay"}); };
-    for (const auto& [variable, value] : {std::pair(v.moving_mean, mean), std::pair(v.moving_variance, variance)})
-      add_to_collection(GraphKeys::UPDATE_OPS, assign_moving_average(variable, value, decay));
+    for (const auto& [variable, value] : {std::pair(v.moving_mean, mean), std::pair(v.moving_variance, variance)}) {
+      const Output updated = training.choose([&] { return assign_moving_average(variable, value, decay); },
+                                             [&] { return Output(variable); });
+      add_to_collection(GraphKeys::UPDATE_OPS, updated.op());
+    }
   }
   return nn::batch_normalization(x, mean, variance, v.beta ? Input(v.beta) : Input(),
                                  v.gamma ? Input(v.gamma) : Input(), o.epsilon);
@@ -329,10 +339,11 @@ Output batch_normalization(const Input& inputs, const BatchNormalizationOptions&
   if (!is_fused && (dtype == float16 || dtype == bfloat16))
     raise(unimplemented("batch_normalization: without fusion float16 and bfloat16 are not implemented"));
 
+  const Training training("batch_normalization", o.training);
   const variable_scope scope(o.name, scope_options(o.name, "batch_normalization", o.reuse));
   const DataType parameters = dtype == float64 ? float64 : float32;
   const BatchNormVariables v = batch_norm_variables(channels, parameters, o);
-  return is_fused ? fused(x, v, channels, axis == 1 ? "NCHW" : "NHWC", o) : unfused(x, v, axis, o);
+  return is_fused ? fused(x, v, channels, axis == 1 ? "NCHW" : "NHWC", training, o) : unfused(x, v, axis, training, o);
 }
 
 }  // namespace millrace::layers

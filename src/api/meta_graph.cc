@@ -6,12 +6,14 @@
 
 #include "api/op_builder.h"
 #include "base/log.h"
+#include "graph/cond_context.h"
 #include "graph/graph_def.h"
 #include "graph/proto_convert.h"
 #include "millrace/train/queue_runner.h"
 #include "millrace/train/saver.h"
 #include "millrace/variables.h"
 #include "tensorflow/core/framework/variable.pb.h"
+#include "tensorflow/core/protobuf/control_flow.pb.h"
 #include "tensorflow/core/protobuf/meta_graph.pb.h"
 #include "tensorflow/core/protobuf/queue_runner.pb.h"
 #include "tensorflow/core/protobuf/saver.pb.h"
@@ -95,6 +97,12 @@ void add_bytes(const Graph& graph, const std::string& key, const std::string& by
       def.set_restore_op_name(with_scope(import_scope, def.restore_op_name()));
     }
     graph.add_to_collection(key, train::Saver(def));
+  } else if (key == GraphKeys::COND_CONTEXT) {
+    tensorflow::CondContextDef def;
+    if (!def.ParseFromString(bytes))
+      raise(invalid_argument("collection 'cond_context' of the meta graph holds bytes that are no CondContextDef"));
+    const auto context = value_or_raise(CondContext::from_proto(graph.impl(), def, import_scope));
+    graph.add_to_collection(key, std::static_pointer_cast<CollectionObject>(context));
   } else {
     graph.add_to_collection(key, bytes);
   }

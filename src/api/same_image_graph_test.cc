@@ -70,6 +70,20 @@ void batch_norm_rank2() {
 
 void batch_norm_unfused() { tf::layers::batch_normalization(input({-1, 8, 8, 3}), {.training = true, .fused = false}); }
 
+void batch_norm_chosen() {
+  const Output p = tf::placeholder(bool_, TensorShape(), {.name = "p"}), x = input({-1, 8, 8, 3});
+  Output y = tf::layers::batch_normalization(x, {.training = p});
+  y = tf::layers::batch_normalization(y, {.center = false, .scale = false, .training = p, .name = "bn"});
+  y = tf::layers::batch_normalization(y, {.training = tf::constant(true)});
+  y = tf::layers::dropout(y, {.training = p});
+  tf::gradients({tf::reduce_sum(y)}, {x});
+}
+
+void batch_norm_chosen_unfused() {
+  const Output p = tf::placeholder(bool_, TensorShape(), {.name = "p"});
+  tf::layers::batch_normalization(input({-1, 3}), {.training = p});
+}
+
 void batch_norm_gradient() {
   Output y = tf::layers::conv2d(input({4, 8, 8, 3}), 4, 3, {.use_bias = false});
   y = tf::nn::relu(tf::layers::batch_normalization(y, {.training = true}));
@@ -175,6 +189,7 @@ TEST_P(SameImageGraph, node_for_node) {
 INSTANTIATE_TEST_SUITE_P(Tensorflow, SameImageGraph,
                          testing::Values(MR_CASE(conv_layers), MR_CASE(pooling_layers), MR_CASE(batch_norm_layers),
                                          MR_CASE(batch_norm_rank2), MR_CASE(batch_norm_unfused),
+                                         MR_CASE(batch_norm_chosen), MR_CASE(batch_norm_chosen_unfused),
                                          MR_CASE(batch_norm_gradient), MR_CASE(conv_transpose_layers),
                                          MR_CASE(separable_layers), MR_CASE(nn_conv), MR_CASE(nn_pool),
                                          MR_CASE(nn_norm), MR_CASE(nn_conv_gradients), MR_CASE(nn_conv_second),

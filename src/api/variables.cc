@@ -6,6 +6,7 @@
 #include "api/safe_initial_value.h"
 #include "api/variable_impl.h"
 #include "graph/graph_def.h"
+#include "millrace/control_flow.h"
 #include "tensor/tensor.h"
 #include "tensorflow/core/framework/variable.pb.h"
 
@@ -218,32 +219,9 @@ Output Variable::read_value() const {
   return identity(read);
 }
 
-// tf.cond(is_initialized, read_value, initial value), as TF1 lays it out.
 Output Variable::initialized_value() const {
-  const VariableImpl& v = checked(impl_);
-  const Output initialized = is_initialized();
-  const name_scope scope("cond");
-  const Operation decide = create_op("Switch", {initialized, initialized});
-  identity(decide.output(1), {.name = "switch_t"});
-  identity(decide.output(0), {.name = "switch_f"});
-  const Output pred = identity(initialized, {.name = "pred_id"});
-  // The read is made first and fed by a Switch afterwards, as TF1's contexts do it: the order of nodes shows that.
-  Operation read, branch;
-  {
-    const std::unique_ptr<name_scope> inside = v.is_resource ? std::make_unique<name_scope>("Read") : nullptr;
-    read = v.is_resource ? create_op("ReadVariableOp", {v.variable}, {{"dtype", v.dtype}})
-                         : create_op("Identity", {v.variable}, {}, "read");
-    const colocate_with there(v.variable.op(), true);
-    branch = create_op(v.is_resource ? "Switch" : "RefSwitch", {v.variable, pred}, {}, read.name() + "/Switch/");
-  }
-  raise_if_error(default_graph().set_input(read.node(), 0, branch.output(1)));
-  if (v.is_resource) read = create_op("Identity", {read.output(0)});
-  Output other;
-  {
-    const colocate_with there(v.initial_value.op(), true);
-    other = create_op("Switch", {v.initial_value, pred}).output(0);
-  }
-  return create_op("Merge", {std::vector<Output>{other, read.output(0)}}).output(0);
+  return cond(
+      is_initialized(), [&] { return read_value(); }, [&] { return initial_value(); });
 }
 
 Output Variable::is_initialized(const NameOptions& options) const {

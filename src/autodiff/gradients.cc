@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "autodiff/cond_gradient.h"
 #include "autodiff/node_gradient.h"
 #include "autodiff/slices.h"
 #include "base/errors.h"
@@ -210,14 +211,15 @@ class Driver {
       return absl::OkStatus();
     }
     const OpEntry* entry = node->entry();
-    if (!entry || (!entry->gradient && !entry->not_differentiable))
+    const bool is_cond = is_switch(*node) || is_merge(*node);
+    if (!is_cond && (!entry || (!entry->gradient && !entry->not_differentiable)))
       return with_where(not_found("No gradient defined for operation '", node->name(), "' (op type: ", node->op(),
                                   "). In general every operation must have an associated gradient for correct "
                                   "autodiff, which this op is lacking. To treat "
                                   "it as a constant, insert tf.stop_gradient."),
                         {node->name(), node->op(), node->device(), node->source()});
     std::vector<Gradient> dxs(static_cast<size_t>(node->num_inputs()));
-    if (entry->gradient) {
+    if (is_cond || entry->gradient) {
       MR_RETURN_IF_ERROR(fill_missing(node, &dys));
       MR_ASSIGN_OR_RETURN(dxs, apply_rule(node, dys));
     }
@@ -236,7 +238,13 @@ class Driver {
     for (int i = 0; i < node->num_outputs(); ++i) {
       Gradient& dy = (*dys)[static_cast<size_t>(i)];
       const DataType dtype = base_dtype(node->output_type(i));
-      if (dy || !is_trainable(dtype) || dtype == DataType::kResource || dtype == DataType::kVariant) continue;
+      if (dy || !is_trainable(dtype)) continue;
+      if (is_switch(*node)) {
+        MR_ASSIGN_OR_RETURN(const Output zeros, zeros_of_other_branch(graph_, node->output(i), spec_.source));
+        dy = Gradient(zeros);
+        continue;
+      }
+      if (dtype == DataType::kResource || dtype == DataType::kVariant) continue;
       MR_ASSIGN_OR_RETURN(
           Node * zeros,
           make_op(graph_,
@@ -249,7 +257,9 @@ class Driver {
   absl::StatusOr<std::vector<Gradient>> apply_rule(Node* node, const std::vector<Gradient>& dys) {
     const NameScope scope(graph_, node->name() + "_grad");
     MR_RETURN_IF_ERROR(scope.status());
-    MR_ASSIGN_OR_RETURN(std::vector<Gradient> dxs, node_gradient(graph_, node, dys, spec_.source));
+    MR_ASSIGN_OR_RETURN(std::vector<Gradient> dxs, is_switch(*node) || is_merge(*node)
+                                                       ? cond_gradient(graph_, node, dys, spec_.source)
+                                                       : node_gradient(graph_, node, dys, spec_.source));
     const auto count = std::count_if(dxs.begin(), dxs.end(), [](const Gradient& g) { return static_cast<bool>(g); });
     if (spec_.gate && count > 1) MR_RETURN_IF_ERROR(gate(&dxs));
     return dxs;

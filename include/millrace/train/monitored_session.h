@@ -129,14 +129,12 @@ class MonitoredSession {
   // Runs an operation with all hooks. When the data has ended (OutOfRange), returns false, and should_stop() is true
   // from then on: the loop ends. Errors that mean a lost machine (Aborted, Unavailable) make a new session, restore,
   // and run again. (Templates, so that run({x}) is a list of one for every compiler.)
-  template <std::same_as<Operation> T>
-  bool run(const T& target, const FeedDict& feeds = {}) {
+  template <std::same_as<Operation> T> bool run(const T& target, const FeedDict& feeds = {}) {
     return run_operation(target, feeds);
   }
   // The same with values; the end of the data leaves these as OutOfRangeError.
   template <std::convertible_to<Fetch> T>
-  requires(!std::same_as<T, Operation>)
-  Tensor run(const T& fetch, const FeedDict& feeds = {}) {
+  requires(!std::same_as<T, Operation>) Tensor run(const T& fetch, const FeedDict& feeds = {}) {
     return run(std::vector<Fetch>{fetch}, feeds)[0];
   }
   std::vector<Tensor> run(const std::vector<Fetch>& fetches, const FeedDict& feeds = {}, const RunOptions& options = {},
