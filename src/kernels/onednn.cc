@@ -95,7 +95,7 @@ Cache& cache() {
 }
 
 // Products of so few multiplications are done before a team has woken up.
-constexpr int64_t kSerialProduct = 1 << 17;
+constexpr int64_t kSerialProduct = 1 << 19;
 
 }  // namespace
 
