@@ -1,34 +1,44 @@
 #include "tensor/shape.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "absl/strings/str_join.h"
 #include "base/errors.h"
 
 namespace millrace {
+namespace {
+
+// Shapes are made and handed on with every op. Number by number: a wide load of what was just stored in narrow pieces
+// waits for all of them, and branches that repeat cost less than a jump through a table.
+inline void copy_inline(const int64_t* from, int size, int64_t* to) {
+  if (size > 4) [[unlikely]] {
+    std::copy(from, from + size, to);
+    return;
+  }
+  if (size > 0) to[0] = from[0];
+  if (size > 1) to[1] = from[1];
+  if (size > 2) to[2] = from[2];
+  if (size > 3) to[3] = from[3];
+}
+
+}  // namespace
 
 Dims::Dims(std::span<const int64_t> dims) : size_(static_cast<int>(dims.size())) {
-  // Shapes are made and handed on with every op: no call for the few numbers of the usual ranks.
-  switch (size_) {
-    case 4: inline_[3] = dims[3]; [[fallthrough]];
-    case 3: inline_[2] = dims[2]; [[fallthrough]];
-    case 2: inline_[1] = dims[1]; [[fallthrough]];
-    case 1: inline_[0] = dims[0]; [[fallthrough]];
-    case 0: return;
-    default: break;
-  }
   if (size_ > kInline) heap_ = std::make_unique<int64_t[]>(dims.size());
-  std::copy(dims.begin(), dims.end(), data());
+  copy_inline(dims.data(), size_, data());
 }
 
 Dims::Dims(Dims&& other) noexcept : size_(std::exchange(other.size_, 0)), heap_(std::move(other.heap_)) {
-  std::memcpy(inline_, other.inline_, sizeof(inline_));
+  if (!heap_) copy_inline(other.inline_, size_, inline_);
 }
 
 Dims& Dims::operator=(const Dims& other) {
-  if (this != &other) *this = Dims(other.span());
+  if (this == &other) return *this;
+  if (other.size_ > kInline) return *this = Dims(other.span());
+  heap_.reset();
+  size_ = other.size_;
+  copy_inline(other.inline_, size_, inline_);
   return *this;
 }
 
@@ -36,7 +46,7 @@ Dims& Dims::operator=(Dims&& other) noexcept {
   if (this == &other) return *this;
   size_ = std::exchange(other.size_, 0);
   heap_ = std::move(other.heap_);
-  std::memcpy(inline_, other.inline_, sizeof(inline_));
+  if (!heap_) copy_inline(other.inline_, size_, inline_);
   return *this;
 }
 
