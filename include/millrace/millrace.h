@@ -3,6 +3,7 @@
 
 #include "millrace/array_ops.h"
 #include "millrace/data.h"
+#include "millrace/data_experimental.h"
 #include "millrace/errors.h"
 #include "millrace/file_writer.h"
 #include "millrace/framework.h"
