@@ -31,7 +31,7 @@ class CapturedFunction {
   bool is_stateless() const { return callable_->is_stateless(); }
   // For the save() of an iterator that calls it: what a stateful op goes on with is not saved.
   void note_state(StateWriter& writer) const {
-    if (!is_stateless()) writer.note_external_state();
+    if (callable_->has_external_state()) writer.note_external_state();
   }
 
  private:

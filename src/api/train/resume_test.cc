@@ -184,6 +184,13 @@ TEST_F(ResumeTest, what_a_pipeline_keeps_elsewhere_is_not_passed_over) {
               testing::HasSubstr("stateful ops"));
   ignores.save(session, dir() + "/b");
   EXPECT_THROW(saver_with("perhaps"), errors::InvalidArgumentError);
+  // Functions that only make datasets keep nothing.
+  const auto nested = tf::data::Dataset::range(3)
+                          .flat_map([](const std::vector<Output>&) { return tf::data::Dataset::range(2); })
+                          .make_one_shot_iterator();
+  Saver saves({.saveables = {{tf::data::experimental::make_saveable_from_iterator(nested)}}});
+  Session other;
+  saves.save(other, dir() + "/c");
 }
 
 TEST_F(ResumeTest, the_state_of_another_pipeline_is_refused) {
