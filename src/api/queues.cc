@@ -13,6 +13,13 @@ AttrMap queue_attrs(int64_t capacity, const std::vector<DataType>& dtypes,
   return {{"component_types", dtypes}, {"shapes", shapes}, {"capacity", capacity}, {"shared_name", shared_name}};
 }
 
+// This kind only: TensorFlow puts it on a CPU, whatever it is to wait for.
+Output fifo_queue(int64_t capacity, const std::vector<DataType>& dtypes, const FIFOQueueOptions& o) {
+  const control_dependencies none(nullptr);
+  const device cpu("CPU");
+  return create_output("FIFOQueueV2", {}, queue_attrs(capacity, dtypes, o.shapes, o.shared_name), o.name);
+}
+
 Output random_shuffle_queue(int64_t capacity, int64_t min_after_dequeue, const std::vector<DataType>& dtypes,
                             const RandomShuffleQueueOptions& o) {
   AttrMap attrs = queue_attrs(capacity, dtypes, o.shapes, o.shared_name);
@@ -103,8 +110,7 @@ Output QueueBase::size(const NameOptions& o) const {
 }
 
 FIFOQueue::FIFOQueue(int64_t capacity, const std::vector<DataType>& dtypes, const FIFOQueueOptions& o)
-    : QueueBase(create_output("FIFOQueueV2", {}, queue_attrs(capacity, dtypes, o.shapes, o.shared_name), o.name),
-                dtypes, o.shapes) {}
+    : QueueBase(fifo_queue(capacity, dtypes, o), dtypes, o.shapes) {}
 
 RandomShuffleQueue::RandomShuffleQueue(int64_t capacity, int64_t min_after_dequeue, const std::vector<DataType>& dtypes,
                                        const RandomShuffleQueueOptions& o)

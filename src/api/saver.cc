@@ -44,6 +44,43 @@ std::map<std::string, Variable> variables_by_name(const SaverOptions& o) {
 
 }  // namespace
 
+// --- SaveableObject
+
+struct SaveableImpl final : public CollectionObject {
+  std::string name() const override { return own_name; }
+
+  Output op;
+  std::vector<SaveSpec> specs;
+  std::string own_name;
+  SaveableObject::Restore restore;
+};
+
+SaveableObject::SaveableObject(const Output& op, std::vector<SaveSpec> specs, std::string name, Restore restore)
+    : impl_(std::make_shared<SaveableImpl>()) {
+  if (specs.empty()) raise(invalid_argument("SaveableObject '", name, "': nothing to save, specs is empty"));
+  impl_->op = op;
+  impl_->specs = std::move(specs);
+  impl_->own_name = std::move(name);
+  impl_->restore = std::move(restore);
+}
+
+const Output& SaveableObject::op() const { return impl_->op; }
+const std::vector<SaveSpec>& SaveableObject::specs() const { return impl_->specs; }
+const std::string& SaveableObject::name() const { return impl_->own_name; }
+Operation SaveableObject::restore(const std::vector<Output>& restored_tensors) const {
+  return impl_->restore(restored_tensors);
+}
+SaveableObject::operator CollectionItem() const { return std::shared_ptr<CollectionObject>(impl_); }
+
+std::vector<SaveableObject> saveable_objects() {
+  std::vector<SaveableObject> objects;
+  for (const auto& item : get_collection<std::shared_ptr<CollectionObject>>(GraphKeys::SAVEABLE_OBJECTS))
+    if (auto object = std::dynamic_pointer_cast<SaveableImpl>(item)) objects.emplace_back(std::move(object));
+  return objects;
+}
+
+// --- Saver
+
 class SaverImpl final : public CollectionObject {
  public:
   struct Kept {
@@ -70,12 +107,16 @@ class SaverImpl final : public CollectionObject {
   void build() {
     needs_build = false;
     const std::map<std::string, Variable> variables = variables_by_name(options);
-    if (variables.empty()) {
+    const bool told = options.var_list || options.var_map;
+    const std::vector<SaveableObject> objects = options.saveables ? *options.saveables
+                                                : told            ? std::vector<SaveableObject>()
+                                                                  : saveable_objects();
+    if (variables.empty() && objects.empty()) {
       if (!options.allow_empty) raise(invalid_argument("No variables to save"));
       is_empty = true;
       return;
     }
-    const SaverOps ops = build_saver_ops(variables, options);
+    const SaverOps ops = build_saver_ops(variables, objects, options);
     filename_tensor = ops.filename.name();
     save_tensor = ops.save.name();
     restore_op = ops.restore.name();

@@ -1,6 +1,7 @@
 #include "api/saver_builder.h"
 
 #include "api/op_builder.h"
+#include "base/errors.h"
 #include "millrace/array_ops.h"
 
 namespace millrace::train {
@@ -8,13 +9,17 @@ namespace {
 
 struct Saveable {
   std::string name;
-  std::string slice_spec;  // "" unless the variable is part of a partitioned one
-  Variable variable;
+  Variable variable;  // or
+  std::optional<SaveableObject> object = {};
 };
 
-Tensor strings(const std::vector<Saveable>& saveables, std::string Saveable::*member) {
+// Of all saveables, names and the like: one per tensor.
+Tensor strings(const std::vector<Saveable>& saveables, std::string SaveSpec::*member) {
   std::vector<std::string> values;
-  for (const Saveable& s : saveables) values.push_back(s.*member);
+  for (const Saveable& s : saveables) {
+    const std::vector<SaveSpec> specs = s.object ? s.object->specs() : std::vector{SaveSpec{.name = s.name}};
+    for (const SaveSpec& spec : specs) values.push_back(spec.*member);
+  }
   return Tensor(TensorShape({static_cast<int64_t>(values.size())}), values);
 }
 
@@ -30,9 +35,13 @@ Output with_dependencies(const std::vector<Operation>& dependencies, const Outpu
 
 Output add_save_ops(const Output& filename, const std::vector<Saveable>& saveables) {
   std::vector<Output> tensors;
-  for (const Saveable& s : saveables) tensors.push_back(saved_tensor(s.variable));
+  for (const Saveable& s : saveables) {
+    if (!s.object) tensors.push_back(saved_tensor(s.variable));
+    else
+      for (const SaveSpec& spec : s.object->specs()) tensors.push_back(spec.tensor);
+  }
   const Operation save = create_op(
-      "SaveV2", {filename, strings(saveables, &Saveable::name), strings(saveables, &Saveable::slice_spec), tensors});
+      "SaveV2", {filename, strings(saveables, &SaveSpec::name), strings(saveables, &SaveSpec::slice_spec), tensors});
   return with_dependencies({save}, filename);
 }
 
@@ -58,20 +67,28 @@ Operation assign_restored(const Saveable& s, Output restored, const SaverOptions
 std::vector<Operation> add_assigns(const Output& filename, const std::vector<Saveable>& saveables,
                                    const SaverOptions& o, bool on_cpu) {
   std::vector<DataType> dtypes;
-  for (const Saveable& s : saveables) dtypes.push_back(base_dtype(s.variable.dtype()));
+  for (const Saveable& s : saveables) {
+    if (!s.object) dtypes.push_back(base_dtype(s.variable.dtype()));
+    else
+      for (const SaveSpec& spec : s.object->specs()) dtypes.push_back(base_dtype(spec.tensor.dtype()));
+  }
   std::vector<Output> restored;
   {
     std::optional<device> cpu;
     if (on_cpu) cpu.emplace("/device:CPU:0");
     restored = outputs_of(create_op(
-        "RestoreV2", {filename, strings(saveables, &Saveable::name), strings(saveables, &Saveable::slice_spec)},
+        "RestoreV2", {filename, strings(saveables, &SaveSpec::name), strings(saveables, &SaveSpec::slice_spec)},
         {{"dtypes", dtypes}}));
   }
   std::vector<Operation> assigns;
-  for (size_t i = 0; i < saveables.size(); ++i) {
+  auto next = restored.begin();
+  for (const Saveable& saveable : saveables) {
     std::optional<control_dependencies> previous;
     if (o.restore_sequentially && !assigns.empty()) previous.emplace(std::vector<Operation>{assigns.back()});
-    assigns.push_back(assign_restored(saveables[i], restored[i], o));
+    const auto count = static_cast<std::ptrdiff_t>(saveable.object ? saveable.object->specs().size() : 1);
+    assigns.push_back(saveable.object ? saveable.object->restore({next, next + count})
+                                      : assign_restored(saveable, *next, o));
+    next += count;
   }
   return assigns;
 }
@@ -114,9 +131,16 @@ Output add_sharded_save_ops(const Output& prefix, const std::vector<Saveable>& s
 
 }  // namespace
 
-SaverOps build_saver_ops(const std::map<std::string, Variable>& variables, const SaverOptions& o) {
+SaverOps build_saver_ops(const std::map<std::string, Variable>& variables, const std::vector<SaveableObject>& objects,
+                         const SaverOptions& o) {
+  std::map<std::string, Saveable> by_name;
+  for (const auto& [name, variable] : variables) by_name.emplace(name, Saveable{name, variable});
+  for (const SaveableObject& object : objects) {
+    if (!by_name.emplace(object.name(), Saveable{object.name(), {}, object}).second)
+      raise(invalid_argument("At least two things to save have the same name: ", object.name()));
+  }
   std::vector<Saveable> saveables;
-  for (const auto& [name, variable] : variables) saveables.push_back({name, "", variable});
+  for (auto& [name, saveable] : by_name) saveables.push_back(std::move(saveable));
   const name_scope scope(o.name.empty() ? "save" : o.name);
   SaverOps ops;
   {

@@ -15,6 +15,7 @@ struct SaverOps {
   Operation restore;
 };
 // In the default graph, in a scope of its own.
-SaverOps build_saver_ops(const std::map<std::string, Variable>& variables, const SaverOptions& options);
+SaverOps build_saver_ops(const std::map<std::string, Variable>& variables, const std::vector<SaveableObject>& objects,
+                         const SaverOptions& options);
 
 }  // namespace millrace::train

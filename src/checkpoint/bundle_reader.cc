@@ -101,6 +101,12 @@ absl::StatusOr<const RandomAccessFile*> BundleReader::check_bytes(std::string_vi
                          entry.shape, " and dtype ", dtype_name(entry.dtype));
       }
   }
+  return check_range(key, entry);
+}
+
+// The file that holds the entry's bytes, which are known to be there.
+absl::StatusOr<const RandomAccessFile*> BundleReader::check_range(std::string_view key,
+                                                                  const BundleEntry& entry) const {
   MR_ASSIGN_OR_RETURN(const RandomAccessFile* file, data_file(entry.shard));
   MR_ASSIGN_OR_RETURN(const uint64_t file_size, file->size());
   if (static_cast<uint64_t>(entry.offset + entry.size) > file_size) {
@@ -177,6 +183,35 @@ absl::Status BundleReader::read_strings(const RandomAccessFile& file, std::strin
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<std::string>> BundleReader::read_variants(std::string_view key) const {
+  MR_ASSIGN_OR_RETURN(const BundleEntry entry, stored_entry(key));
+  if (entry.dtype != DataType::kVariant)
+    return invalid_argument(prefix_, ": ", printable(key), " is no variant tensor, but of dtype ",
+                            dtype_name(entry.dtype));
+  const int64_t elements = entry.shape.num_elements();
+  if (elements > entry.size / 5)  // a length and a checksum each, at the least
+    return data_loss(prefix_, ": ", printable(key), ": too few bytes for its shape");
+  MR_ASSIGN_OR_RETURN(const RandomAccessFile* file, check_range(key, entry));
+  std::string bytes(static_cast<size_t>(entry.size), '\0');
+  MR_RETURN_IF_ERROR(read_exactly(*file, static_cast<uint64_t>(entry.offset), bytes));
+  ByteReader reader(bytes, file->name());
+  std::vector<std::string> values;
+  uint32_t crc = 0;
+  for (int64_t i = 0; i < elements; ++i) {
+    MR_ASSIGN_OR_RETURN(const uint64_t size, reader.read_varint64("length of a variant"));
+    MR_ASSIGN_OR_RETURN(const std::string_view value, reader.read_bytes(size, "variant"));
+    crc = crc32c::extend(crc, &size, sizeof(size));
+    crc = crc32c::extend(crc, value.data(), value.size());
+    MR_ASSIGN_OR_RETURN(const uint32_t stored, reader.read_fixed32("checksum of a variant"));
+    if (crc32c::mask(crc) != stored) return bad_checksum(*file, key, entry, crc);
+    crc = crc32c::extend(crc, &stored, sizeof(stored));
+    values.emplace_back(value);
+  }
+  if (!reader.at_end()) return reader.error("bytes left behind the variants");
+  if (crc32c::mask(crc) != entry.crc32c) return bad_checksum(*file, key, entry, crc);
+  return values;
+}
+
 absl::StatusOr<Tensor> BundleReader::read(std::string_view key) const {
   MR_ASSIGN_OR_RETURN(const BundleEntry found, entry(key));
   if (found.slices.empty()) return read_stored(key, found);
@@ -242,11 +277,15 @@ absl::StatusOr<Tensor> BundleReader::assemble(std::string_view key, const Bundle
   return result;
 }
 
+absl::Status BundleReader::verify_stored(std::string_view key, const BundleEntry& entry) const {
+  return entry.dtype == DataType::kVariant ? read_variants(key).status() : read_stored(key, entry).status();
+}
+
 absl::Status BundleReader::verify() const {
   for (const Table::Entry& item : table_entries()) {
     MR_ASSIGN_OR_RETURN(const BundleEntry found, entry(item.key));
     if (found.slices.empty()) {
-      MR_RETURN_IF_ERROR(read_stored(item.key, found).status());
+      MR_RETURN_IF_ERROR(verify_stored(item.key, found));
       continue;
     }
     for (const TensorSlice& slice : found.slices) MR_RETURN_IF_ERROR(stored_entry(slice_key(item.key, slice)).status());

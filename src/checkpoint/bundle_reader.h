@@ -35,6 +35,8 @@ class BundleReader {
 
   // A tensor, put together from its slices where it is partitioned.
   absl::StatusOr<Tensor> read(std::string_view key) const;
+  // The elements of a variant tensor, each a serialized VariantTensorDataProto; read() gives none of these.
+  absl::StatusOr<std::vector<std::string>> read_variants(std::string_view key) const;
   // Part of a tensor. The slice must fit its shape.
   absl::StatusOr<Tensor> read_slice(std::string_view key, const TensorSlice& slice) const;
   // Reads every byte and compares the checksums.
@@ -48,11 +50,13 @@ class BundleReader {
   absl::StatusOr<BundleEntry> stored_entry(std::string_view key) const;  // one that has bytes
   absl::StatusOr<const RandomAccessFile*> data_file(int shard) const;
   absl::StatusOr<const RandomAccessFile*> check_bytes(std::string_view key, const BundleEntry& entry) const;
+  absl::StatusOr<const RandomAccessFile*> check_range(std::string_view key, const BundleEntry& entry) const;
   absl::StatusOr<Tensor> read_stored(std::string_view key, const BundleEntry& entry) const;
   absl::Status read_plain(const RandomAccessFile& file, std::string_view key, const BundleEntry& entry,
                           Tensor& tensor) const;
   absl::Status read_strings(const RandomAccessFile& file, std::string_view key, const BundleEntry& entry,
                             Tensor& tensor) const;
+  absl::Status verify_stored(std::string_view key, const BundleEntry& entry) const;
   absl::StatusOr<Tensor> assemble(std::string_view key, const BundleEntry& full, const TensorSlice& wanted) const;
 
   FileSystem* files_ = nullptr;

@@ -22,12 +22,44 @@ absl::StatusOr<std::unique_ptr<BundleWriter>> BundleWriter::create(const std::st
   return std::unique_ptr<BundleWriter>(new BundleWriter(prefix, std::move(data)));
 }
 
-absl::Status BundleWriter::add(const std::string& key, const Tensor& tensor) {
+absl::Status BundleWriter::check_key(const std::string& key) const {
   if (key.empty()) return invalid_argument(prefix_, ": a tensor needs a name to be saved");
-  if (!tensor.has_value()) return invalid_argument(prefix_, ": ", key, " has no value to save");
-  if (entries_.contains(key)) {
-    return invalid_argument("Adding duplicate key: ", is_slice_key(key) ? std::string("a slice") : key);
+  if (!entries_.contains(key)) return absl::OkStatus();
+  return invalid_argument("Adding duplicate key: ", is_slice_key(key) ? std::string("a slice") : key);
+}
+
+// Of each element its length as a varint, its bytes, and a checksum of all so far (lengths as fixed-width numbers).
+absl::Status BundleWriter::add_variants(const std::string& key, const TensorShape& shape,
+                                        std::span<const std::string> elements) {
+  MR_RETURN_IF_ERROR(check_key(key));
+  BundleEntry entry;
+  entry.dtype = DataType::kVariant;
+  entry.shape = shape;
+  entry.offset = static_cast<int64_t>(data_.position());
+  uint32_t crc = 0;
+  for (const std::string& element : elements) {
+    const uint64_t size = element.size();
+    std::string length;
+    append_varint64(length, size);
+    crc = crc32c::extend(crc, &size, sizeof(size));
+    crc = crc32c::extend(crc, element.data(), element.size());
+    const uint32_t so_far = crc32c::mask(crc);
+    std::string checksum;
+    append_fixed32(checksum, so_far);
+    crc = crc32c::extend(crc, checksum.data(), checksum.size());
+    MR_RETURN_IF_ERROR(data_.append(length));
+    MR_RETURN_IF_ERROR(data_.append(element));
+    MR_RETURN_IF_ERROR(data_.append(checksum));
   }
+  entry.crc32c = crc32c::mask(crc);
+  entry.size = static_cast<int64_t>(data_.position()) - entry.offset;
+  entries_.emplace(key, std::move(entry));
+  return absl::OkStatus();
+}
+
+absl::Status BundleWriter::add(const std::string& key, const Tensor& tensor) {
+  MR_RETURN_IF_ERROR(check_key(key));
+  if (!tensor.has_value()) return invalid_argument(prefix_, ": ", key, " has no value to save");
   const DataType dtype = tensor.dtype();
   if (dtype == DataType::kResource || dtype == DataType::kVariant) {
     return unimplemented(prefix_, ": ", key, ": tensors of dtype ", dtype_name(dtype), " cannot be saved");

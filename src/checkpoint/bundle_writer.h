@@ -28,6 +28,8 @@ class BundleWriter {
   // InvalidArgument for a key that was there before, an empty one, and tensors without a value; Unimplemented for
   // resource and variant tensors. Large tensors go to the file without a copy.
   absl::Status add(const std::string& key, const Tensor& tensor);
+  // A variant tensor: each element as a serialized VariantTensorDataProto.
+  absl::Status add_variants(const std::string& key, const TensorShape& shape, std::span<const std::string> elements);
   // One slice of a partitioned tensor of the given full shape.
   absl::Status add_slice(const std::string& key, const TensorShape& full_shape, const TensorSlice& slice,
                          const Tensor& tensor);
@@ -37,6 +39,7 @@ class BundleWriter {
   BundleWriter(std::string prefix, DurableFile data) : prefix_(std::move(prefix)), data_(std::move(data)) {}
   absl::Status write_plain(const Tensor& tensor, BundleEntry& entry);
   absl::Status write_strings(const Tensor& tensor, BundleEntry& entry);
+  absl::Status check_key(const std::string& key) const;
 
   std::string prefix_;
   DurableFile data_;

@@ -191,6 +191,7 @@ class ParallelMapIterator final : public DatasetIterator {
     std::unique_lock lock(mutex_);
     paused_ = true;
     idle_.wait(lock, [&] { return !fetching_ && running_ == 0; });
+    function_->note_state(writer);
     writer.put("input_ended", input_ended_);
     writer.put("calls", static_cast<int64_t>(calls_.size()));
     for (size_t i = 0; i < calls_.size(); ++i) {

@@ -29,6 +29,10 @@ class CapturedFunction {
 
   const std::vector<DataType>& output_types() const { return callable_->output_types(); }
   bool is_stateless() const { return callable_->is_stateless(); }
+  // For the save() of an iterator that calls it: what a stateful op goes on with is not saved.
+  void note_state(StateWriter& writer) const {
+    if (callable_->has_external_state()) writer.note_external_state();
+  }
 
  private:
   CapturedFunction(std::shared_ptr<CallableFunction> callable, std::vector<Tensor> captured)

@@ -17,35 +17,6 @@ size_t buffer_size(const FileOptions& options) {
                                    : static_cast<size_t>(std::min<int64_t>(options.buffer_bytes, kMaxBuffer));
 }
 
-absl::StatusOr<std::unique_ptr<InputStream>> open_stream(const std::string& path, Compression compression) {
-  MR_ASSIGN_OR_RETURN(FileSystem * files, file_system_for(path));
-  MR_ASSIGN_OR_RETURN(std::unique_ptr<InputStream> stream, files->open_stream(path));
-  if (compression == Compression::kNone) return stream;
-  return make_inflating_stream(std::move(stream), compression);
-}
-
-// Passes over `count` bytes, or fewer where the stream ends.
-absl::StatusOr<uint64_t> skip_bytes(InputStream& stream, uint64_t count) {
-  std::string scratch(static_cast<size_t>(std::min<uint64_t>(count, kDefaultBuffer)), '\0');
-  uint64_t done = 0;
-  while (done < count) {
-    MR_ASSIGN_OR_RETURN(
-        const size_t n,
-        stream.read({scratch.data(), static_cast<size_t>(std::min<uint64_t>(scratch.size(), count - done))}));
-    if (n == 0) break;
-    done += n;
-  }
-  return done;
-}
-
-// An open file that gives strings.
-class FileReader {
- public:
-  virtual ~FileReader() = default;
-  virtual absl::StatusOr<bool> read(std::string& record) = 0;  // false at the end
-  virtual uint64_t offset() const = 0;                         // of the next one, for save(); in uncompressed bytes
-};
-
 // Walks the files; the subclass opens one, at its start or at a saved offset.
 class FilesDataset : public Dataset, public std::enable_shared_from_this<FilesDataset> {
  public:
@@ -241,7 +212,7 @@ class FixedLengthRecordDataset final : public FilesDataset {
   struct Reader final : public FileReader {
     absl::StatusOr<bool> read(std::string& out) override {
       const auto wanted = static_cast<uint64_t>(record.record_bytes) + static_cast<uint64_t>(record.footer_bytes);
-      MR_RETURN_IF_ERROR(fetch(wanted));
+      MR_RETURN_IF_ERROR(fetch_ahead(*stream, wanted, &ahead));
       if (ahead.size() < wanted) {
         if (ahead.size() > static_cast<size_t>(record.footer_bytes))
           return data_loss(stream->name(), ": the file ends inside a record at ", consumed);
@@ -253,19 +224,6 @@ class FixedLengthRecordDataset final : public FilesDataset {
       return true;
     }
     uint64_t offset() const override { return consumed; }
-    // In pieces, so that a claimed record length makes no more memory than there are bytes.
-    absl::Status fetch(uint64_t wanted) {
-      while (ahead.size() < wanted) {
-        const size_t had = ahead.size();
-        const auto piece = static_cast<size_t>(std::min<uint64_t>(wanted - had, kDefaultBuffer));
-        ahead.resize(had + piece);
-        const absl::StatusOr<size_t> n = stream->read({ahead.data() + had, piece});
-        ahead.resize(had + (n.ok() ? *n : 0));
-        MR_RETURN_IF_ERROR(n.status());
-        if (*n == 0) break;
-      }
-      return absl::OkStatus();
-    }
     std::unique_ptr<InputStream> stream;
     FixedLengthOptions record;
     std::string ahead;
@@ -275,6 +233,43 @@ class FixedLengthRecordDataset final : public FilesDataset {
 };
 
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<InputStream>> open_stream(const std::string& path, Compression compression) {
+  MR_ASSIGN_OR_RETURN(FileSystem * files, file_system_for(path));
+  MR_ASSIGN_OR_RETURN(std::unique_ptr<InputStream> stream, files->open_stream(path));
+  if (compression == Compression::kNone) return stream;
+  return make_inflating_stream(std::move(stream), compression);
+}
+
+absl::StatusOr<uint64_t> skip_bytes(InputStream& stream, uint64_t count) {
+  std::string scratch(static_cast<size_t>(std::min<uint64_t>(count, kDefaultBuffer)), '\0');
+  uint64_t done = 0;
+  while (done < count) {
+    MR_ASSIGN_OR_RETURN(
+        const size_t n,
+        stream.read({scratch.data(), static_cast<size_t>(std::min<uint64_t>(scratch.size(), count - done))}));
+    if (n == 0) break;
+    done += n;
+  }
+  return done;
+}
+
+absl::Status fetch_ahead(InputStream& stream, uint64_t wanted, std::string* ahead) {
+  while (ahead->size() < wanted) {
+    const size_t had = ahead->size();
+    const auto piece = static_cast<size_t>(std::min<uint64_t>(wanted - had, kDefaultBuffer));
+    ahead->resize(had + piece);
+    const absl::StatusOr<size_t> n = stream.read({ahead->data() + had, piece});
+    ahead->resize(had + (n.ok() ? *n : 0));
+    MR_RETURN_IF_ERROR(n.status());
+    if (*n == 0) break;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<FileReader>> open_text_lines(const std::string& path) {
+  return TextLineDataset({}, {}).open(path, std::nullopt);
+}
 
 DatasetPtr tf_record_dataset(FileOptions options) { return std::make_shared<TFRecordDataset>(std::move(options)); }
 

@@ -2,6 +2,7 @@
 // Datasets of the contents of files, one after another. Files are opened when their turn comes.
 
 #include "data/dataset.h"
+#include "io/compression.h"
 
 namespace millrace {
 
@@ -15,6 +16,21 @@ struct FileOptions {
 
 DatasetPtr tf_record_dataset(FileOptions options);
 DatasetPtr text_line_dataset(FileOptions options);
+
+// An open file that gives strings.
+class FileReader {
+ public:
+  virtual ~FileReader() = default;
+  virtual absl::StatusOr<bool> read(std::string& record) = 0;  // false at the end
+  virtual uint64_t offset() const = 0;                         // of the next one, for save(); in uncompressed bytes
+};
+absl::StatusOr<std::unique_ptr<FileReader>> open_text_lines(const std::string& path);
+absl::StatusOr<std::unique_ptr<InputStream>> open_stream(const std::string& path, Compression compression);
+// Passes over `count` bytes, or fewer where the stream ends; returns how many.
+absl::StatusOr<uint64_t> skip_bytes(InputStream& stream, uint64_t count);
+// Reads until `ahead` holds `wanted` bytes, or fewer where the stream ends: in pieces, so that a claimed record length
+// makes no more memory than there are bytes.
+absl::Status fetch_ahead(InputStream& stream, uint64_t wanted, std::string* ahead);
 
 // Lines that may go on where a line ends inside double quotes; the first one of each file may be left out.
 struct TextRecordOptions {

@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/thread_pool.h"
@@ -77,6 +78,7 @@ struct IteratorResource::Core {
   std::mutex mutex;
   std::condition_variable work, idle;
   DatasetPtr dataset;                         // null before the first one is set
+  std::optional<IteratorState> awaits;        // restored before that
   std::shared_ptr<DatasetIterator> iterator;  // of it
   std::deque<Request> requests;
   bool busy = false;  // someone uses the iterator
@@ -103,6 +105,12 @@ absl::Status IteratorResource::set_dataset(DatasetPtr dataset) {
   MR_RETURN_IF_ERROR(check_compatible(core_->spec, dataset->spec()));
   MR_ASSIGN_OR_RETURN(std::shared_ptr<DatasetIterator> iterator, dataset->iterate());
   std::lock_guard lock(core_->mutex);
+  if (core_->awaits) {
+    CancellationScope scope;
+    IterationContext ctx{&scope};
+    MR_RETURN_IF_ERROR(iterator->restore(ctx, StateReader(&*core_->awaits)));
+    core_->awaits.reset();
+  }
   core_->dataset.swap(dataset);
   core_->iterator.swap(iterator);
   return absl::OkStatus();
@@ -156,10 +164,10 @@ absl::Status IteratorResource::restore(const IteratorState& state, CancellationS
   // Into a fresh iterator of the same dataset.
   std::unique_lock lock(core_->mutex);
   core_->idle.wait(lock, [&] { return !core_->busy; });
-  if (!core_->iterator)
-    return failed_precondition(
-        "RestoreIterator() failed because the iterator has not been initialized. Ensure that you have run the "
-        "initializer operation for this iterator before restoring it.");
+  if (!core_->iterator) {
+    core_->awaits = state;
+    return absl::OkStatus();
+  }
   MR_ASSIGN_OR_RETURN(std::shared_ptr<DatasetIterator> fresh, core_->dataset->iterate());
   IterationContext ctx{cancellation};
   MR_RETURN_IF_ERROR(fresh->restore(ctx, StateReader(&state)));

@@ -29,6 +29,8 @@ class IteratorResource final : public Resource {
   void get_next(CancellationScope* cancellation, Done done);
 
   absl::Status save(IteratorState* state);
+  // Before the first set_dataset the state is kept for it: supervised sessions restore a checkpoint before they run
+  // initializers.
   absl::Status restore(const IteratorState& state, CancellationScope* cancellation);
 
  private:

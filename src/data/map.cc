@@ -44,7 +44,10 @@ class MapDataset final : public Dataset, public std::enable_shared_from_this<Map
       return absl::OkStatus();
     }
     bool never_waits() const override { return false; }
-    absl::Status save(StateWriter writer) override { return save_input(writer); }
+    absl::Status save(StateWriter writer) override {
+      function_->note_state(writer);
+      return save_input(writer);
+    }
     absl::Status restore(IterationContext& ctx, StateReader reader) override { return restore_input(ctx, reader); }
 
    private:
@@ -92,7 +95,10 @@ class FilterDataset final : public Dataset {
       return absl::OkStatus();
     }
     bool never_waits() const override { return false; }
-    absl::Status save(StateWriter writer) override { return save_input(writer); }
+    absl::Status save(StateWriter writer) override {
+      predicate_->note_state(writer);
+      return save_input(writer);
+    }
     absl::Status restore(IterationContext& ctx, StateReader reader) override { return restore_input(ctx, reader); }
 
    private:
@@ -198,6 +204,7 @@ class InterleaveDataset final : public Dataset, public std::enable_shared_from_t
     }
 
     absl::Status save(StateWriter writer) override {
+      parent_->function_->note_state(writer);
       writer.put("position", static_cast<int64_t>(position_));
       writer.put("block", block_);
       writer.put("slots", static_cast<int64_t>(slots_.size()));
@@ -283,6 +290,7 @@ class ScanDataset final : public Dataset, public std::enable_shared_from_this<Sc
     }
     bool never_waits() const override { return false; }
     absl::Status save(StateWriter writer) override {
+      parent_->function_->note_state(writer);
       writer.put("state", state_);
       return save_input(writer);
     }
@@ -354,6 +362,8 @@ class GroupByWindowDataset final : public Dataset, public std::enable_shared_fro
     }
     bool never_waits() const override { return false; }
     absl::Status save(StateWriter writer) override {
+      for (const FunctionPtr& function : {parent_->key_, parent_->reduce_, parent_->window_size_})
+        function->note_state(writer);
       writer.put("groups", static_cast<int64_t>(groups_.size()));
       size_t g = 0;
       for (const auto& [key, group] : groups_) {

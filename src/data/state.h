@@ -18,6 +18,8 @@ namespace millrace {
 struct IteratorState {
   std::map<std::string, int64_t> numbers;
   std::map<std::string, Tensor> tensors;
+  // Whether the pipeline depends on what no state holds, such as a random op in a mapped function.
+  bool has_external_state = false;
 };
 
 class StateWriter {
@@ -29,6 +31,7 @@ class StateWriter {
   void put(std::string_view name, const Tensor& value);
   void put(std::string_view name, const std::vector<Tensor>& element);
   void put(std::string_view name, const absl::Status& status);
+  void note_external_state() { state_->has_external_state = true; }
 
  private:
   IteratorState* state_;

@@ -27,6 +27,9 @@ class CallableFunction {
   virtual void run(std::vector<Tensor> args, CancellationScope* cancellation, Done done) = 0;
   // Runs on the calling thread until finished.
   virtual absl::StatusOr<std::vector<Tensor>> run_sync(std::vector<Tensor> args, CancellationScope* cancellation) = 0;
+  // True if its results depend on what no iterator saves, such as random streams: on stateful ops other than those that
+  // make datasets.
+  virtual bool has_external_state() const { return !is_stateless(); }
 };
 
 class FunctionRunner {

@@ -50,6 +50,7 @@ const Registry& all_ops() {
     register_random(*r);
     register_random_rejection(*r);
     register_range(*r);
+    register_reader(*r);
     register_reduction(*r);
     register_resize(*r);
     register_resize_bicubic(*r);

@@ -3,9 +3,11 @@
 #include <string>
 #include <vector>
 
+#include "base/wire.h"
 #include "checkpoint/bundle_reader.h"
 #include "checkpoint/bundle_writer.h"
 #include "checkpoint/tensor_slice.h"
+#include "data/state_wire.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/families.h"
@@ -51,6 +53,49 @@ absl::Status check_vectors(ShapeContext& c, int count) {
   return absl::OkStatus();
 }
 
+// --- Variants: states of iterators, as VariantTensorDataProtos with our own encoding inside
+
+constexpr std::string_view kIteratorState = "millrace::IteratorState";
+constexpr uint32_t kTypeName = 1, kMetadata = 2;
+
+absl::Status save_variants(const std::string& name, const Tensor& tensor, BundleWriter& writer) {
+  std::vector<std::string> elements;
+  for (const Variant& variant : tensor.unchecked<Variant>()) {
+    const auto* state = variant.get<IteratorState>();
+    if (state == nullptr) return unimplemented(name, ": variants other than states of iterators cannot be saved");
+    MR_ASSIGN_OR_RETURN(const std::string bytes, encode_iterator_state(*state));
+    std::string& element = elements.emplace_back();
+    append_bytes_field(element, kTypeName, kIteratorState);
+    append_bytes_field(element, kMetadata, bytes);
+  }
+  return writer.add_variants(name, tensor.shape(), elements);
+}
+
+absl::StatusOr<Variant> parse_variant(const std::string& name, std::string_view bytes) {
+  std::string_view type, metadata;
+  WireReader r(bytes);
+  while (r.next()) {
+    if (r.is(kTypeName, WireType::kBytes)) type = r.bytes();
+    else if (r.is(kMetadata, WireType::kBytes)) metadata = r.bytes();
+    else r.skip();
+  }
+  if (!r.ok()) return data_loss(name, ": not a variant");
+  if (type != kIteratorState) return unimplemented(name, ": variants of type '", type, "' cannot be restored");
+  absl::StatusOr<IteratorState> state = decode_iterator_state(metadata);
+  if (!state.ok()) return annotate(state.status(), name);
+  return Variant::make<IteratorState>(*std::move(state));
+}
+
+absl::StatusOr<Tensor> restore_variants(const BundleReader& reader, const std::string& name, const TensorShape& shape) {
+  MR_ASSIGN_OR_RETURN(const std::vector<std::string> elements, reader.read_variants(name));
+  MR_ASSIGN_OR_RETURN(Tensor tensor, make_tensor(DataType::kVariant, shape));
+  const std::span<Variant> variants = tensor.unchecked_mutable<Variant>();
+  for (size_t i = 0; i < elements.size(); ++i) {
+    MR_ASSIGN_OR_RETURN(variants[i], parse_variant(name, elements[i]));
+  }
+  return tensor;
+}
+
 // --- SaveV2
 
 absl::Status save_shape(ShapeContext& c) { return check_vectors(c, c.num_inputs() - 3); }
@@ -63,6 +108,10 @@ class SaveV2 final : public Kernel {
     MR_ASSIGN_OR_RETURN(const std::unique_ptr<BundleWriter> writer, BundleWriter::create(w.prefix));
     for (size_t i = 0; i < count; ++i) {
       const Tensor& tensor = ctx.input(static_cast<int>(i) + 3);
+      if (tensor.dtype() == DataType::kVariant) {
+        MR_RETURN_IF_ERROR(save_variants(w.names[i], tensor, *writer));
+        continue;
+      }
       if (w.specs[i].empty()) {
         MR_RETURN_IF_ERROR(writer->add(w.names[i], tensor));
         continue;
@@ -101,6 +150,7 @@ absl::StatusOr<Tensor> restore_one(const BundleReader& reader, const std::string
     return invalid_argument("tensor_name = ", name, "; expected dtype ", dtype_name(dtype),
                             " does not equal original dtype ", dtype_name(entry.dtype));
   }
+  if (dtype == DataType::kVariant) return restore_variants(reader, name, entry.shape);
   if (spec_text.empty()) return reader.read(name);
   MR_ASSIGN_OR_RETURN(const ShapeAndSlice spec, parse_shape_and_slice(spec_text));
   if (!(spec.shape == entry.shape)) {

@@ -49,6 +49,7 @@ void register_queue(Registry& registry);
 void register_random(Registry& registry);
 void register_random_rejection(Registry& registry);
 void register_range(Registry& registry);
+void register_reader(Registry& registry);
 void register_reduction(Registry& registry);
 void register_resize(Registry& registry);
 void register_resize_bicubic(Registry& registry);

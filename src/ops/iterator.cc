@@ -3,6 +3,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "base/log.h"
 #include "data/iterator_resource.h"
 #include "op/shape_context.h"
 #include "ops/dataset_kernel.h"
@@ -284,15 +285,30 @@ class IteratorFromStringHandle final : public Kernel {
 };
 
 class SerializeIterator final : public Kernel {
+  absl::Status init(KernelInit& init) override {
+    MR_ASSIGN_OR_RETURN(policy_, init.attr<int64_t>("external_state_policy"));
+    if (policy_ >= kWarn && policy_ <= kFail) return absl::OkStatus();
+    return invalid_argument("SerializeIterator: external_state_policy must be 0, 1 or 2, got ", policy_);
+  }
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const std::shared_ptr<IteratorResource> iterator, ctx.resource<IteratorResource>(0));
     IteratorState state;
     MR_RETURN_IF_ERROR(iterator->save(&state));
+    if (state.has_external_state && policy_ != kIgnore) {
+      constexpr std::string_view kMessage =
+          "SerializeIterator: a function of the input pipeline has stateful ops, such as random ones, whose state is "
+          "not saved: what is restored will go on with other values.";
+      if (policy_ == kFail) return failed_precondition(kMessage);
+      log_warning(kMessage);
+    }
     MR_ASSIGN_OR_RETURN(const TensorShape one, make_shape({1}));
     MR_ASSIGN_OR_RETURN(const std::span<Variant> out, ctx.output<Variant>(0, one));
     out[0] = Variant::make<IteratorState>(std::move(state));
     return absl::OkStatus();
   }
+
+  enum Policy : int64_t { kWarn = 0, kIgnore = 1, kFail = 2 };
+  int64_t policy_ = kWarn;
 };
 
 class DeserializeIterator final : public Kernel {

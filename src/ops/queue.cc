@@ -1,14 +1,14 @@
 // Queues: enqueues that wait for room and dequeues that wait for elements, holding no thread. What they do stands in
-// data/queue.h.
+// data/queue.h. The ops without V2 are those of TensorFlow before 1.0, with handles by reference; they share the
+// kernels.
 
 #include "data/queue.h"
 
 #include <atomic>
 #include <limits>
 
-#include "op/kernel.h"
-#include "op/shape_context.h"
 #include "ops/families.h"
+#include "ops/ref_handle.h"
 
 namespace millrace {
 namespace {
@@ -64,7 +64,7 @@ class QueueKernel : public Kernel {
     handle.type_name = "Queue";
     handle.dtypes = options_.types;
     handle.shapes = options_.shapes;
-    return ctx.set_scalar(0, std::move(handle));
+    return set_handle(ctx, 0, std::move(handle));
   }
   bool is_cheap() const override { return true; }
 
@@ -154,7 +154,7 @@ class QueueAccess : public AsyncKernel {
   }
 
   void compute_async(KernelContext& ctx, Done done) final {
-    absl::StatusOr<std::shared_ptr<Queue>> found = ctx.resource<Queue>(0);
+    absl::StatusOr<std::shared_ptr<Queue>> found = resource_of<Queue>(ctx, 0);
     if (!found.ok()) return done(found.status());
     const std::shared_ptr<Queue> queue = *std::move(found);
     // The callback keeps the queue alive, should the session forget it meanwhile.
@@ -231,14 +231,14 @@ class Close final : public QueueAccess {
 
 class Size final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(const auto queue, ctx.resource<Queue>(0));
+    MR_ASSIGN_OR_RETURN(const auto queue, resource_of<Queue>(ctx, 0));
     return ctx.set_scalar(0, static_cast<int32_t>(queue->size()));
   }
 };
 
 class IsClosed final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(const auto queue, ctx.resource<Queue>(0));
+    MR_ASSIGN_OR_RETURN(const auto queue, resource_of<Queue>(ctx, 0));
     return ctx.set_scalar(0, queue->is_closed());
   }
 };
@@ -305,124 +305,117 @@ absl::Status queue_scalar_shape(ShapeContext& c) {
   return scalar_shape(c);
 }
 
-}  // namespace
+// --- definitions: each op twice, with handles as resources and by reference. Only resources tell what is in a queue.
 
-void register_queue(Registry& registry) {
-  const auto queue = [&](const char* name) { return registry.op(name).output("handle: resource"); };
-  queue("FIFOQueueV2")
-      .attr("component_types: list(type) >= 1")
-      .attr("shapes: list(shape) >= 0 = []")
-      .attr("capacity: int = -1")
-      .attr("container: string = ''")
-      .attr("shared_name: string = ''")
-      .stateful()
-      .shape(queue_handle_shape)
+struct Generation {
+  const char* suffix;
+  const char *output, *input;
+  bool v2;
+};
+constexpr Generation kOld{"", "handle: Ref(string)", "handle: Ref(string)", false};
+constexpr Generation kNew{"V2", "handle: resource", "handle: resource", true};
+
+void register_making(Registry& registry, const Generation& g) {
+  const auto queue = [&](const char* name, const char* types, const char* shapes) {
+    return registry.op(str_cat(name, g.suffix))
+        .output(g.output)
+        .attr(types)
+        .attr(shapes)
+        .attr("capacity: int = -1")
+        .stateful()
+        .shape(g.v2 ? queue_handle_shape : ref_handle_shape)
+        .not_differentiable();
+  };
+  const auto finish = [](OpBuilder op) { return op.attr("container: string = ''").attr("shared_name: string = ''"); };
+  constexpr const char *kTypes = "component_types: list(type) >= 1", *kShapes = "shapes: list(shape) >= 0 = []";
+  finish(queue("FIFOQueue", kTypes, kShapes))
       .cpu<FifoQueue>()
-      .not_differentiable()
       .doc("A queue whose elements leave in the order they came.");
-  queue("PaddingFIFOQueueV2")
-      .attr("component_types: list(type) >= 1")
-      .attr("shapes: list(shape) >= 0 = []")
-      .attr("capacity: int = -1")
-      .attr("container: string = ''")
-      .attr("shared_name: string = ''")
-      .stateful()
-      .shape(queue_handle_shape)
+  finish(queue("PaddingFIFOQueue", kTypes, kShapes))
       .cpu<PaddingFifoQueue>()
-      .not_differentiable()
       .doc("A FIFO queue that pads the elements of a batch to one shape.");
-  queue("RandomShuffleQueueV2")
-      .attr("component_types: list(type) >= 1")
-      .attr("shapes: list(shape) >= 0 = []")
-      .attr("capacity: int = -1")
-      .attr("min_after_dequeue: int = 0")
-      .attr("seed: int = 0")
-      .attr("seed2: int = 0")
-      .attr("container: string = ''")
-      .attr("shared_name: string = ''")
-      .stateful()
-      .shape(queue_handle_shape)
+  finish(queue("RandomShuffleQueue", kTypes, kShapes)
+             .attr("min_after_dequeue: int = 0")
+             .attr("seed: int = 0")
+             .attr("seed2: int = 0"))
       .cpu<RandomShuffleQueue>()
-      .not_differentiable()
       .doc("A queue whose elements leave in random order.");
-  queue("PriorityQueueV2")
-      .attr("component_types: list(type) >= 0 = []")
-      .attr("shapes: list(shape) >= 0")
-      .attr("capacity: int = -1")
-      .attr("container: string = ''")
-      .attr("shared_name: string = ''")
-      .stateful()
-      .shape(priority_handle_shape)
+  finish(queue("PriorityQueue", "component_types: list(type) >= 0 = []", "shapes: list(shape) >= 0"))
+      .shape(g.v2 ? priority_handle_shape : ref_handle_shape)
       .cpu<PriorityQueue>()
-      .not_differentiable()
       .doc("A queue whose elements leave by their first component, the smallest first.");
+}
 
+void register_using(Registry& registry, const Generation& g) {
+  const auto op = [&](const char* name, ShapeFunction v2_shape, ShapeFunction ref_shape) {
+    OpBuilder builder = registry.op(str_cat(name, g.suffix)).input(g.input);
+    if (g.v2) builder.stateful();
+    return builder.shape(g.v2 ? v2_shape : ref_shape).not_differentiable();
+  };
   const auto enqueue = [&](const char* name) {
-    return registry.op(name)
-        .input("handle: resource")
+    return op(name, enqueue_shape, unknown_shapes)
         .input("components: Tcomponents")
         .attr("Tcomponents: list(type) >= 1")
-        .attr("timeout_ms: int = -1")
-        .stateful()
-        .shape(enqueue_shape)
-        .not_differentiable();
+        .attr("timeout_ms: int = -1");
   };
-  enqueue("QueueEnqueueV2").cpu<Enqueue>().doc("Adds an element, when there is room.");
-  enqueue("QueueEnqueueManyV2").cpu<EnqueueMany>().doc("Adds each row as an element, as there is room.");
+  enqueue("QueueEnqueue").cpu<Enqueue>().doc("Adds an element, when there is room.");
+  enqueue("QueueEnqueueMany").cpu<EnqueueMany>().doc("Adds each row as an element, as there is room.");
 
-  registry.op("QueueDequeueV2")
-      .input("handle: resource")
-      .output("components: component_types")
-      .attr("component_types: list(type) >= 1")
-      .attr("timeout_ms: int = -1")
-      .stateful()
-      .shape(dequeue_shape)
-      .cpu<Dequeue>()
-      .not_differentiable()
-      .doc("Takes an element, when there is one.");
-  const auto dequeue_batch = [&](const char* name) {
-    return registry.op(name)
-        .input("handle: resource")
-        .input("n: int32")
-        .output("components: component_types")
+  const auto dequeue = [](OpBuilder builder) {
+    return builder.output("components: component_types")
         .attr("component_types: list(type) >= 1")
-        .attr("timeout_ms: int = -1")
-        .stateful()
-        .not_differentiable();
+        .attr("timeout_ms: int = -1");
   };
-  dequeue_batch("QueueDequeueManyV2")
-      .shape(dequeue_many_shape)
+  dequeue(op("QueueDequeue", dequeue_shape, unknown_shapes)).cpu<Dequeue>().doc("Takes an element, when there is one.");
+  dequeue(op("QueueDequeueMany", dequeue_many_shape, unknown_shapes).input("n: int32"))
       .cpu<DequeueBatch<false>>()
       .doc("Takes n elements as one batch, when there are so many.");
-  dequeue_batch("QueueDequeueUpToV2")
-      .shape(dequeue_up_to_shape)
+  dequeue(op("QueueDequeueUpTo", dequeue_up_to_shape, unknown_shapes).input("n: int32"))
       .cpu<DequeueBatch<true>>()
       .doc("Takes n elements as one batch, or what a closed queue still holds.");
 
-  registry.op("QueueCloseV2")
-      .input("handle: resource")
+  op("QueueClose", enqueue_shape, ref_handles_and_scalars)
       .attr("cancel_pending_enqueues: bool = false")
-      .stateful()
-      .shape(enqueue_shape)
       .cpu<Close>()
-      .not_differentiable()
       .doc("Ends enqueueing; what a queue holds can still be dequeued.");
-  registry.op("QueueSizeV2")
-      .input("handle: resource")
+  op("QueueSize", queue_scalar_shape, ref_handles_and_scalars)
       .output("size: int32")
-      .stateful()
-      .shape(queue_scalar_shape)
       .cpu<Size>()
-      .not_differentiable()
       .doc("How many elements a queue holds.");
-  registry.op("QueueIsClosedV2")
-      .input("handle: resource")
+  op("QueueIsClosed", queue_scalar_shape, ref_handles_and_scalars)
       .output("is_closed: bool")
-      .stateful()
-      .shape(queue_scalar_shape)
       .cpu<IsClosed>()
-      .not_differentiable()
       .doc("Whether a queue was closed.");
+}
+
+// A queue's handle in the old form, for readers of that form.
+class FakeQueue final : public Kernel {
+  absl::Status compute(KernelContext& ctx) override {
+    MR_ASSIGN_OR_RETURN(ResourceHandle handle, ctx.handle(0));
+    return set_handle(ctx, 0, std::move(handle));
+  }
+};
+
+absl::Status fake_queue_shape(ShapeContext& c) {
+  MR_RETURN_IF_ERROR(c.with_rank(0, 0).status());
+  return ref_handle_shape(c);
+}
+
+}  // namespace
+
+void register_queue(Registry& registry) {
+  for (const Generation& generation : {kOld, kNew}) {
+    register_making(registry, generation);
+    register_using(registry, generation);
+  }
+  registry.op("FakeQueue")
+      .input("resource: resource")
+      .output("handle: Ref(string)")
+      .stateful()
+      .shape(fake_queue_shape)
+      .cpu<FakeQueue>()
+      .not_differentiable()
+      .doc("The handle of a queue, by reference.");
 }
 
 }  // namespace millrace

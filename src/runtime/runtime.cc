@@ -1,5 +1,6 @@
 #include "runtime/runtime.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <thread>
 
@@ -30,6 +31,13 @@ struct Runtime::Function {
   std::shared_ptr<Program> program;
 };
 
+// Ops that make datasets count as stateful only so that nobody folds them.
+bool keeps_state(const Node* node) {
+  const std::string_view op = node->op();
+  return node->def().is_stateful && op != "_Arg" && op != "_Retval" && !op.ends_with("Dataset") &&
+         op.find("DatasetV") == std::string_view::npos;
+}
+
 // What instantiate() hands out.
 class FunctionHandle final : public CallableFunction {
  public:
@@ -41,11 +49,13 @@ class FunctionHandle final : public CallableFunction {
         function_(function),
         input_types_(function->body->arg_types),
         output_types_(function->body->ret_types),
-        stateless_(!function->body->is_stateful) {}
+        stateless_(!function->body->is_stateful),
+        external_state_(!stateless_ && std::ranges::any_of(function->body->graph->nodes(), keeps_state)) {}
 
   const std::vector<DataType>& input_types() const override { return input_types_; }
   const std::vector<DataType>& output_types() const override { return output_types_; }
   bool is_stateless() const override { return stateless_; }
+  bool has_external_state() const override { return external_state_; }
 
   void run(std::vector<Tensor> args, CancellationScope* cancellation, Done done) override {
     std::shared_ptr<Program> program;
@@ -101,6 +111,7 @@ class FunctionHandle final : public CallableFunction {
   const std::weak_ptr<Runtime::Function> function_;
   const std::vector<DataType> input_types_, output_types_;
   const bool stateless_;
+  const bool external_state_;
 };
 
 Runtime::Runtime(const Registry& registry, std::shared_ptr<FunctionLibrary> library, std::vector<Device> devices,

@@ -8,6 +8,7 @@
 // A checkpoint appears whole or not at all: its files take their names once all bytes are on disk, and the state file
 // `checkpoint` names it only then.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -26,12 +27,43 @@ class SaverDef;
 namespace millrace::train {
 
 class SaverImpl;
+struct SaveableImpl;
 
 #pragma GCC visibility push(default)
+
+// One tensor of a checkpoint.
+struct SaveSpec {
+  Output tensor = {};           // what to save
+  std::string slice_spec = {};  // "" unless it is part of a larger one
+  std::string name = {};        // in the checkpoint
+};
+
+// What a saver saves besides variables, such as the position of an iterator (millrace/data_experimental.h): tensors,
+// and an operation that takes them back. In the collection SAVEABLE_OBJECTS it is saved by all savers that are not told
+// what to save. A handle: copies are the same object.
+class SaveableObject {
+ public:
+  // Makes the operation, in the saver's scope, from the restored tensors, one per spec.
+  using Restore = std::function<Operation(const std::vector<Output>&)>;
+  // `op` is what it is about. InvalidArgumentError without specs.
+  SaveableObject(const Output& op, std::vector<SaveSpec> specs, std::string name, Restore restore);
+  explicit SaveableObject(std::shared_ptr<SaveableImpl> impl) : impl_(std::move(impl)) {}
+  const Output& op() const;
+  const std::vector<SaveSpec>& specs() const;
+  const std::string& name() const;
+  Operation restore(const std::vector<Output>& restored_tensors) const;
+  operator CollectionItem() const;  // NOLINT: for GraphKeys::SAVEABLE_OBJECTS
+
+ private:
+  std::shared_ptr<SaveableImpl> impl_;
+};
+std::vector<SaveableObject> saveable_objects();  // those of the collection
 
 struct SaverOptions {
   std::optional<std::vector<Variable>> var_list = {};           // all global variables
   std::optional<std::map<std::string, Variable>> var_map = {};  // under these names instead of their own
+  // Besides the variables: the collection's, unless var_list or var_map say what to save.
+  std::optional<std::vector<SaveableObject>> saveables = {};
   bool reshape = false;                            // restore into variables of another shape, as many elements
   bool sharded = false;                            // one file per device
   int max_to_keep = 5;                             // 0: all, and the state file names the newest only

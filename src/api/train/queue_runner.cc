@@ -114,7 +114,10 @@ QueueRunner::QueueRunner(const QueueBase& queue, const std::vector<Operation>& e
 
 QueueRunner QueueRunner::from_proto(const tensorflow::QueueRunnerDef& def, const std::string& import_scope) {
   const std::string prefix = import_scope.empty() ? "" : import_scope + "/";
+  // An enqueue under a condition is named as a tensor there: "batch/cond/Merge:0".
   const auto find = [&](const std::string& name) {
+    if (name.find(':') != std::string::npos)
+      return Operation(value_or_raise(default_graph().find_output(prefix + name)));
     return Operation(value_or_raise(default_graph().find_node(prefix + name)));
   };
   const auto impl = std::make_shared<QueueRunnerImpl>();
