@@ -40,6 +40,7 @@ const Registry& all_ops() {
     register_image_codec(*r);
     register_image_color(*r);
     register_iterator(*r);
+    register_lookup_table_ops(*r);
     register_lrn(*r);
     register_matmul(*r);
     register_pad(*r);
@@ -75,6 +76,7 @@ const Registry& all_ops() {
     register_string_ops(*r);
     register_string_regex(*r);
     register_summary_ops(*r);
+    register_table_initializer(*r);
     register_tensor_array(*r);
     register_tile(*r);
     register_training(*r);
