@@ -67,6 +67,11 @@ const Registry& all_ops() {
     register_slice(*r);
     register_softmax(*r);
     register_space(*r);
+    register_sparse_cross(*r);
+    register_sparse_dense(*r);
+    register_sparse_layout(*r);
+    register_sparse_math(*r);
+    register_sparse_reduce(*r);
     register_sparse_segment(*r);
     register_sparse_serialize(*r);
     register_special_math(*r);
