@@ -63,6 +63,7 @@ const Registry& all_ops() {
     register_search_sorted(*r);
     register_segment(*r);
     register_select(*r);
+    register_set_ops(*r);
     register_shape_ops(*r);
     register_slice(*r);
     register_softmax(*r);

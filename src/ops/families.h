@@ -62,6 +62,7 @@ void register_scatter_nd(Registry& registry);
 void register_search_sorted(Registry& registry);
 void register_segment(Registry& registry);
 void register_select(Registry& registry);
+void register_set_ops(Registry& registry);
 void register_shape_ops(Registry& registry);
 void register_slice(Registry& registry);
 void register_softmax(Registry& registry);
