@@ -16,6 +16,7 @@ const Registry& all_ops() {
     register_binary_math(*r);
     register_bincount(*r);
     register_bitwise(*r);
+    register_candidate_sampler(*r);
     register_cast(*r);
     register_checkpoint_ops(*r);
     register_comparison(*r);

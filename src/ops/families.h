@@ -15,6 +15,7 @@ void register_bias(Registry& registry);
 void register_binary_math(Registry& registry);
 void register_bincount(Registry& registry);
 void register_bitwise(Registry& registry);
+void register_candidate_sampler(Registry& registry);
 void register_cast(Registry& registry);
 void register_checkpoint_ops(Registry& registry);
 void register_comparison(Registry& registry);
