@@ -85,6 +85,8 @@ const Registry& all_ops() {
     register_summary_ops(*r);
     register_table_initializer(*r);
     register_tensor_array(*r);
+    register_tensor_list(*r);
+    register_tensor_list_stack(*r);
     register_tile(*r);
     register_training(*r);
     register_transpose(*r);

@@ -84,6 +84,8 @@ void register_string_regex(Registry& registry);
 void register_summary_ops(Registry& registry);
 void register_table_initializer(Registry& registry);
 void register_tensor_array(Registry& registry);
+void register_tensor_list(Registry& registry);
+void register_tensor_list_stack(Registry& registry);
 void register_tile(Registry& registry);
 void register_training(Registry& registry);
 void register_transpose(Registry& registry);
