@@ -7,6 +7,7 @@ namespace millrace {
 const Registry& all_ops() {
   static const Registry* const registry = [] {
     auto* r = new Registry;  // lives as long as the process: graphs and sessions point into it
+    register_accumulator(*r);
     register_activation(*r);
     register_adaptive_training(*r);
     register_aggregate(*r);

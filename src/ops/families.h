@@ -6,6 +6,7 @@ namespace millrace {
 
 class Registry;
 
+void register_accumulator(Registry& registry);
 void register_activation(Registry& registry);
 void register_adaptive_training(Registry& registry);
 void register_aggregate(Registry& registry);
