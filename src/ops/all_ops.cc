@@ -12,6 +12,7 @@ const Registry& all_ops() {
     register_adaptive_training(*r);
     register_aggregate(*r);
     register_argmax(*r);
+    register_barrier(*r);
     register_batch_norm(*r);
     register_bias(*r);
     register_binary_math(*r);

@@ -11,6 +11,7 @@ void register_activation(Registry& registry);
 void register_adaptive_training(Registry& registry);
 void register_aggregate(Registry& registry);
 void register_argmax(Registry& registry);
+void register_barrier(Registry& registry);
 void register_batch_norm(Registry& registry);
 void register_bias(Registry& registry);
 void register_binary_math(Registry& registry);
