@@ -78,6 +78,7 @@ const Registry& all_ops() {
     register_sparse_reduce(*r);
     register_sparse_segment(*r);
     register_sparse_serialize(*r);
+    register_sparse_tensors_map(*r);
     register_special_math(*r);
     register_stack(*r);
     register_string_format(*r);

@@ -77,6 +77,7 @@ void register_sparse_math(Registry& registry);
 void register_sparse_reduce(Registry& registry);
 void register_sparse_segment(Registry& registry);
 void register_sparse_serialize(Registry& registry);
+void register_sparse_tensors_map(Registry& registry);
 void register_special_math(Registry& registry);
 void register_stack(Registry& registry);
 void register_string_format(Registry& registry);
