@@ -95,6 +95,7 @@ const Registry& all_ops() {
     register_transpose(*r);
     register_truncated_normal(*r);
     register_unary_math(*r);
+    register_unicode(*r);
     register_unique(*r);
     register_variable(*r);
     register_where(*r);

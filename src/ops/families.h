@@ -94,6 +94,7 @@ void register_training(Registry& registry);
 void register_transpose(Registry& registry);
 void register_truncated_normal(Registry& registry);
 void register_unary_math(Registry& registry);
+void register_unicode(Registry& registry);
 void register_unique(Registry& registry);
 void register_variable(Registry& registry);
 void register_where(Registry& registry);
