@@ -21,6 +21,7 @@ const Registry& all_ops() {
     register_candidate_sampler(*r);
     register_cast(*r);
     register_checkpoint_ops(*r);
+    register_checkpoint_remap(*r);
     register_comparison(*r);
     register_complex(*r);
     register_concat(*r);
@@ -46,6 +47,7 @@ const Registry& all_ops() {
     register_lookup_table_ops(*r);
     register_lrn(*r);
     register_matmul(*r);
+    register_nearest_neighbors(*r);
     register_pad(*r);
     register_parsing(*r);
     register_partition(*r);
@@ -93,6 +95,7 @@ const Registry& all_ops() {
     register_tile(*r);
     register_training(*r);
     register_transpose(*r);
+    register_tridiagonal(*r);
     register_truncated_normal(*r);
     register_unary_math(*r);
     register_unicode(*r);
