@@ -7,17 +7,21 @@ namespace millrace {
 const Registry& all_ops() {
   static const Registry* const registry = [] {
     auto* r = new Registry;  // lives as long as the process: graphs and sessions point into it
+    register_accumulator(*r);
     register_activation(*r);
     register_adaptive_training(*r);
     register_aggregate(*r);
     register_argmax(*r);
+    register_barrier(*r);
     register_batch_norm(*r);
     register_bias(*r);
     register_binary_math(*r);
     register_bincount(*r);
     register_bitwise(*r);
+    register_candidate_sampler(*r);
     register_cast(*r);
     register_checkpoint_ops(*r);
+    register_checkpoint_remap(*r);
     register_comparison(*r);
     register_complex(*r);
     register_concat(*r);
@@ -40,8 +44,10 @@ const Registry& all_ops() {
     register_image_codec(*r);
     register_image_color(*r);
     register_iterator(*r);
+    register_lookup_table_ops(*r);
     register_lrn(*r);
     register_matmul(*r);
+    register_nearest_neighbors(*r);
     register_pad(*r);
     register_parsing(*r);
     register_partition(*r);
@@ -63,12 +69,19 @@ const Registry& all_ops() {
     register_search_sorted(*r);
     register_segment(*r);
     register_select(*r);
+    register_set_ops(*r);
     register_shape_ops(*r);
     register_slice(*r);
     register_softmax(*r);
     register_space(*r);
+    register_sparse_cross(*r);
+    register_sparse_dense(*r);
+    register_sparse_layout(*r);
+    register_sparse_math(*r);
+    register_sparse_reduce(*r);
     register_sparse_segment(*r);
     register_sparse_serialize(*r);
+    register_sparse_tensors_map(*r);
     register_special_math(*r);
     register_stack(*r);
     register_string_format(*r);
@@ -76,12 +89,17 @@ const Registry& all_ops() {
     register_string_ops(*r);
     register_string_regex(*r);
     register_summary_ops(*r);
+    register_table_initializer(*r);
     register_tensor_array(*r);
+    register_tensor_list(*r);
+    register_tensor_list_stack(*r);
     register_tile(*r);
     register_training(*r);
     register_transpose(*r);
+    register_tridiagonal(*r);
     register_truncated_normal(*r);
     register_unary_math(*r);
+    register_unicode(*r);
     register_unique(*r);
     register_variable(*r);
     register_where(*r);

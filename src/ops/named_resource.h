@@ -1,0 +1,33 @@
+#pragma once
+// Resources that ops find by name, in both forms of handle: a resource, and TensorFlow's older reference to a vector of
+// two strings (container and name).
+
+#include "op/kernel.h"
+
+namespace millrace {
+
+struct ResourceName {
+  std::string container, name;
+};
+
+// What a node's attributes container, shared_name and, where it has it, use_node_name_sharing say; a node without a
+// shared name gets one that no other has.
+absl::StatusOr<ResourceName> resource_name(const KernelInit& init);
+
+// The handle as output `i`, of the form that the node declares.
+absl::Status set_handle(KernelContext& ctx, int i, const ResourceName& name, std::string_view type_name,
+                        std::vector<DataType> dtypes = {}, std::vector<PartialTensorShape> shapes = {});
+
+// Input `i`, a handle of either form. InvalidArgument where it is none.
+absl::StatusOr<ResourceName> handle_name(const KernelContext& ctx, int i);
+
+template <class T> absl::StatusOr<std::shared_ptr<T>> find_resource(const KernelContext& ctx, int i) {
+  MR_ASSIGN_OR_RETURN(const ResourceName name, handle_name(ctx, i));
+  return ctx.resources().lookup<T>(name.container, name.name);
+}
+
+// The shape of a handle: a scalar for a resource, a vector of two for a reference.
+absl::Status named_handle_shape(ShapeContext& c);
+absl::Status check_handle_shape(ShapeContext& c, int i);
+
+}  // namespace millrace
