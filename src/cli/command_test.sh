@@ -48,5 +48,16 @@ expect 1 'cut.meta' run --meta "$folder/cut.meta"
 prefix=$(ls $model/*.index); prefix=${prefix%.index}
 expect 0 '"steps": 0}' run --meta $model/model.meta --checkpoint "$prefix" --steps 0 --json
 
+# A server, where this build has one: it says where it listens, and a signal ends it.
+if "$millrace" --help | grep -q serve; then
+  expect 2 'port' serve --port 70000
+  "$millrace" serve --port 0 >"$folder/serve" 2>"$folder/log" &
+  server=$!
+  for _ in $(seq 100); do grep -q READY "$folder/serve" && break; sleep 0.1; done
+  grep -q '^READY grpc://localhost:[1-9]' "$folder/serve" || { echo 'millrace serve does not say that it is ready'; failures=$((failures + 1)); }
+  kill -TERM $server
+  wait $server || { echo 'millrace serve did not end well on SIGTERM'; failures=$((failures + 1)); }
+fi
+
 [ $failures -eq 0 ] || { echo "$failures failures"; exit 1; }
 echo 'all as expected'

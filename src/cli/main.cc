@@ -10,6 +10,9 @@
 #include "cli/conformance.h"
 #include "cli/inspect.h"
 #include "cli/run.h"
+#ifdef MILLRACE_CLUSTER
+#include "cli/serve.h"
+#endif
 
 namespace {
 
@@ -66,6 +69,34 @@ void add_run(CLI::App& app, millrace::RunCommandOptions& options, int& exit_code
   sub->callback([&] { exit_code = millrace::run_command(options); });
 }
 
+#ifdef MILLRACE_CLUSTER
+void add_serve(CLI::App& app, millrace::ServeCommandOptions& options, int& exit_code) {
+  CLI::App* sub =
+      app.add_subcommand("serve", "Run the sessions of TensorFlow clients: Session(\"grpc://localhost:PORT\")");
+  sub->add_option("--port", options.port, "Port to listen on; 0 takes a free one")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  sub->add_option("--listen", options.listen, "Address to listen on; clients are not asked who they are")
+      ->type_name("ADDR")
+      ->capture_default_str();
+  sub->add_option("--job", options.job, "Job name of the devices")->type_name("NAME")->capture_default_str();
+  sub->add_option("--task", options.task, "Task number of the devices")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  sub->add_option("--max-sessions", options.max_sessions, "Sessions at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  sub->add_option("--max-message", options.max_message_mib, "Largest message, in MiB")
+      ->check(CLI::Range(1, 2047))
+      ->capture_default_str();
+  sub->add_option("--memory-limit", options.memory_limit_mib, "Memory of all tensors, in MiB; 0: the machine's")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  sub->footer("Prints \"READY grpc://localhost:PORT\". SIGTERM ends it. Exit code: 0, or 1 if it cannot listen.");
+  sub->callback([&] { exit_code = millrace::serve_command(options); });
+}
+#endif
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -80,6 +111,10 @@ int main(int argc, char** argv) {
   add_conformance(app, conformance, exit_code);
   add_inspect(app, inspect, exit_code);
   add_run(app, run, exit_code);
+#ifdef MILLRACE_CLUSTER
+  millrace::ServeCommandOptions serve;
+  add_serve(app, serve, exit_code);
+#endif
   const std::vector<CLI::App*> known = app.get_subcommands([](CLI::App*) { return true; });
   if (argc > 1 && argv[1][0] != '-' &&
       std::ranges::none_of(known, [&](CLI::App* sub) { return sub->get_name() == argv[1]; })) {

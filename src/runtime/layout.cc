@@ -152,6 +152,7 @@ class Layout {
       program_->states_.push_back(n.state);
     }
     if (runtime_.options().inter_op_parallelism_threads > 1 && program_->ops_.size() > 1) program_->flat_ = false;
+    if (plan().partial) program_->flat_ = false;
     data_edges_.resize(program_->ops_.size());
     control_edges_.resize(program_->ops_.size());
     program_->feeds_.resize(static_cast<size_t>(plan().num_feeds));

@@ -48,6 +48,7 @@ struct Plan {
   std::vector<ValueRef> fetches;
   std::vector<int> targets;
   int num_feeds = 0;
+  bool partial = false;           // see Signature
   bool has_control_flow = false;  // Switch, Merge, Enter ...: nodes may be dead
 
   PlanNode& at(int i) { return nodes[static_cast<size_t>(i)]; }
@@ -68,6 +69,7 @@ struct Signature {
   std::vector<Output> feeds;
   std::vector<Output> fetches;
   std::vector<Node*> targets;
+  bool partial = false;       // feeds and fetches come and go one by one (Schedule's partial runs)
   bool checks_feeds = false;  // whoever runs the program holds feeds against their static shapes
 };
 

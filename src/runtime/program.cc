@@ -139,6 +139,16 @@ void Program::run_async(std::vector<Tensor> feeds, const RunContext& context, Do
   });
 }
 
+std::shared_ptr<Schedule> Program::new_schedule(const RunContext& context) {
+  return std::make_shared<Schedule>(shared_from_this(), take_step(), context);
+}
+
+void Program::give_back_step(Schedule& schedule, bool failed) {
+  std::unique_ptr<Step> step = schedule.release_step();
+  step->end(failed);
+  give_back(std::move(step));
+}
+
 std::vector<NodeDef> Program::node_defs() const {
   const auto value_name = [&](const ValueRef& v) {
     const PlanNode& from = plan_.at(v.node);
@@ -174,6 +184,7 @@ absl::StatusOr<std::shared_ptr<Program>> compile(const GraphImpl& graph, const S
     plan = make_plan(graph, signature, states);
   }
   MR_RETURN_IF_ERROR(plan.status());
+  plan->partial = signature.partial;
   MR_RETURN_IF_ERROR(place(*plan, runtime));
   MR_RETURN_IF_ERROR(run_passes(*plan, runtime));
   return Program::lay_out(*std::move(plan), runtime);

@@ -22,6 +22,7 @@
 
 namespace millrace {
 
+class Schedule;
 class Step;
 
 // What a run may bring with it.
@@ -53,6 +54,10 @@ class Program : public std::enable_shared_from_this<Program> {
   absl::Status run(std::span<Tensor> feeds, bool take_feeds, const RunContext& context, std::vector<Tensor>* fetched);
   // May return before it has finished; `done` is called once, from any thread.
   void run_async(std::vector<Tensor> feeds, const RunContext& context, Done done);
+
+  // For partial runs, whose program is not flat.
+  std::shared_ptr<Schedule> new_schedule(const RunContext& context);
+  void give_back_step(Schedule& schedule, bool failed);
 
   static constexpr uint32_t kFetch = ~uint32_t{0};
 
@@ -113,6 +118,8 @@ class Program : public std::enable_shared_from_this<Program> {
   };
 
   const std::vector<Op>& ops() const { return ops_; }
+  const Fetch& fetch(int i) const { return fetches_[static_cast<size_t>(i)]; }
+  const Tensor& constant(int i) const { return constants_[static_cast<size_t>(i)]; }
 
  private:
   friend class Layout;

@@ -35,22 +35,26 @@ void add_node(const NodeStats& n, tensorflow::NodeExecStats* out) {
 
 }  // namespace
 
-std::string run_metadata_bytes(const RunReport& report) {
-  tensorflow::RunMetadata metadata;
+void to_proto(const RunReport& report, tensorflow::RunMetadata* metadata) {
   std::map<std::string, tensorflow::DeviceStepStats*> devices;
   for (const NodeStats& n : report.nodes) {
     tensorflow::DeviceStepStats*& device = devices[n.device];
     if (device == nullptr) {
-      device = metadata.mutable_step_stats()->add_dev_stats();
+      device = metadata->mutable_step_stats()->add_dev_stats();
       device->set_device(n.device);
     }
     add_node(n, device->add_node_stats());
   }
   for (const std::vector<NodeDef>& graph : report.partition_graphs) {
-    tensorflow::GraphDef* def = metadata.add_partition_graphs();
+    tensorflow::GraphDef* def = metadata->add_partition_graphs();
     for (const NodeDef& node : graph) to_proto(node, def->add_node());
     def->mutable_versions()->set_producer(kGraphProducer);
   }
+}
+
+std::string run_metadata_bytes(const RunReport& report) {
+  tensorflow::RunMetadata metadata;
+  to_proto(report, &metadata);
   return deterministic_bytes(metadata);
 }
 

@@ -5,8 +5,13 @@
 
 #include "runtime/session.h"
 
+namespace tensorflow {
+class RunMetadata;
+}
+
 namespace millrace {
 
+void to_proto(const RunReport& report, tensorflow::RunMetadata* metadata);
 std::string run_metadata_bytes(const RunReport& report);
 
 }  // namespace millrace

@@ -115,8 +115,13 @@ class FunctionHandle final : public CallableFunction {
 };
 
 Runtime::Runtime(const Registry& registry, std::shared_ptr<FunctionLibrary> library, std::vector<Device> devices,
-                 RuntimeOptions options)
-    : registry_(registry), library_(std::move(library)), devices_(std::move(devices)), options_(options) {}
+                 RuntimeOptions options, std::shared_ptr<ResourceManager> resources)
+    : registry_(registry),
+      library_(std::move(library)),
+      devices_(std::move(devices)),
+      options_(options),
+      owns_resources_(resources == nullptr),
+      resources_(owns_resources_ ? std::make_shared<ResourceManager>() : std::move(resources)) {}
 
 Runtime::~Runtime() { shutdown(); }
 
@@ -132,7 +137,7 @@ absl::Status Runtime::ensure_kernel(NodeState& state) {
         return node_error(state, {}, invalid_argument(to_std(def.status().message())));
       }
       std::unique_ptr<Kernel> kernel = (*def)->create();
-      KernelInit init(state.info, this, &resources_);
+      KernelInit init(state.info, this, resources_.get());
       try {
         if (absl::Status status = kernel->init(init); !status.ok()) return node_error(state, {}, status);
       } catch (...) {
@@ -199,7 +204,7 @@ void Runtime::shutdown() {
     functions.swap(functions_);
   }
   functions.clear();
-  resources_.clear();
+  if (owns_resources_) resources_->clear();
 }
 
 }  // namespace millrace

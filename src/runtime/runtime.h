@@ -56,15 +56,16 @@ struct NodeState {
 
 class Runtime final : public FunctionRunner, public std::enable_shared_from_this<Runtime> {
  public:
+  // `resources` may be shared with other runtimes, and then outlives this one; null: the runtime's own.
   Runtime(const Registry& registry, std::shared_ptr<FunctionLibrary> library, std::vector<Device> devices,
-          RuntimeOptions options);
+          RuntimeOptions options, std::shared_ptr<ResourceManager> resources = nullptr);
   ~Runtime() override;
 
   const Registry& registry() const { return registry_; }
   const std::vector<Device>& devices() const { return devices_; }
   const RuntimeOptions& options() const { return options_; }
   FunctionLibrary& library() const { return *library_; }
-  ResourceManager& resources() { return resources_; }
+  ResourceManager& resources() { return *resources_; }
   CancellationScope* scope() { return &scope_; }
   int64_t next_step_id() { return next_step_id_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -77,7 +78,7 @@ class Runtime final : public FunctionRunner, public std::enable_shared_from_this
   absl::StatusOr<std::shared_ptr<CallableFunction>> instantiate(const FunctionRef& function) override;
   void schedule(std::function<void()> work) override;
 
-  // Ends all waits and lets go of functions and resources. Steps that still run end with Cancelled.
+  // Ends all waits and lets go of functions and of resources that are not shared. Steps that still run end with Cancelled.
   void shutdown();
   bool is_shut_down() const { return shut_down_.load(std::memory_order_acquire); }
 
@@ -91,7 +92,8 @@ class Runtime final : public FunctionRunner, public std::enable_shared_from_this
   const std::vector<Device> devices_;
   const RuntimeOptions options_;
   CancellationScope scope_;
-  ResourceManager resources_;
+  const bool owns_resources_;
+  const std::shared_ptr<ResourceManager> resources_;
   std::atomic<int64_t> next_step_id_{1};
   std::atomic<bool> shut_down_{false};
   std::mutex functions_mutex_;

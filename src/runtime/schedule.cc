@@ -110,14 +110,121 @@ void Schedule::settle(std::unique_lock<std::mutex>& lock) {
     if (caller_waits_ && (outstanding_ == 0 || !ready_.empty())) changed_.notify_all();
     return;
   }
+  if (partial_) settle_partial(lock);
   if (outstanding_ > 0) {
     if (!ready_.empty() && drivers_ == 0) help();
     return;
   }
+  end(lock);
+}
+
+void Schedule::end(std::unique_lock<std::mutex>& lock) {
   if (std::exchange(finished_, true)) return;
+  const bool cancelled = scope_->is_cancelled();
   lock.unlock();
-  scope_.reset();
-  std::exchange(done_, nullptr)(status_);
+  const auto end = [self = shared_from_this()] {
+    self->scope_.reset();
+    std::exchange(self->done_, nullptr)(self->status_);
+  };
+  // Whoever cancelled the scope may stand further down this thread's stack and come back to it. On another thread the
+  // scope's end waits for that.
+  if (cancelled) program_->runtime_.schedule(end);
+  else end();
+}
+
+// --- partial runs
+
+void Schedule::start_partial(std::function<void(absl::Status)> ended) {
+  std::unique_lock lock(mutex_);
+  synchronous_ = false;
+  done_ = std::move(ended);
+  partial_.emplace();
+  partial_->unfed = program_->num_feeds();
+  partial_->arrived.resize(program_->frames_[0].num_slots);
+  outstanding_ += partial_->unfed;
+  // Without this nothing would notice while no op runs.
+  const auto token = scope_->on_cancel([run = weak_from_this()] {
+    const auto self = run.lock();
+    if (!self) return;
+    std::unique_lock cancel_lock(self->mutex_);
+    if (self->finished_) return;
+    self->fail(self->scope_->status());
+    if (self->drivers_ == 0) self->settle(cancel_lock);
+  });
+  if (!token) fail(scope_->status());
+  start({}, /*take_feeds=*/false);
+  ++drivers_;
+  drive(lock);
+  --drivers_;
+  settle(lock);
+}
+
+void Schedule::feed(std::vector<std::pair<int, Tensor>> feeds) {
+  std::unique_lock lock(mutex_);
+  if (finished_ || !status_.ok()) return;
+  for (auto& [feed, tensor] : feeds) {
+    for (const Program::Edge& edge : program_->feeds_[static_cast<size_t>(feed)].edges) {
+      InputValue value;
+      value.tensor = tensor;
+      deliver_edge(edge, &value, true, &root_, 0);
+    }
+    tensor.reset();
+    --partial_->unfed;
+    --outstanding_;
+  }
+  ++drivers_;
+  drive(lock);
+  --drivers_;
+  settle(lock);
+}
+
+void Schedule::when_fetched(std::vector<uint32_t> slots, Fetched done) {
+  std::unique_lock lock(mutex_);
+  Waiter waiter{std::move(slots), 0, std::move(done)};
+  if (!finished_ && status_.ok()) {
+    for (const uint32_t slot : waiter.slots) waiter.missing += partial_->arrived[slot] == 0;
+  }
+  if (waiter.missing > 0) {
+    partial_->waiters.push_back(std::move(waiter));
+    return;
+  }
+  partial_->answers.push_back(std::move(waiter));
+  answer(lock);
+}
+
+void Schedule::fetch_arrived(uint32_t slot) {
+  partial_->arrived[slot] = 1;
+  std::erase_if(partial_->waiters, [&](Waiter& waiter) {
+    if (std::ranges::find(waiter.slots, slot) == waiter.slots.end() || --waiter.missing > 0) return false;
+    partial_->answers.push_back(std::move(waiter));
+    return true;
+  });
+}
+
+// Calls those who wait for what is there, or for a run that has failed or ended.
+void Schedule::answer(std::unique_lock<std::mutex>& lock) {
+  while (!partial_->answers.empty()) {
+    Waiter waiter = std::move(partial_->answers.back());
+    partial_->answers.pop_back();
+    const absl::Status status = status_;
+    std::vector<Tensor> values;
+    for (const uint32_t slot : waiter.slots) {
+      if (status.ok()) values.push_back(std::move(root_.iterations.front()->inputs[slot].tensor));
+    }
+    lock.unlock();
+    waiter.done(status, std::move(values));
+    lock.lock();
+  }
+}
+
+// A run that has failed waits for no more feeds, and nobody waits for its fetches.
+void Schedule::settle_partial(std::unique_lock<std::mutex>& lock) {
+  if (!status_.ok()) outstanding_ -= std::exchange(partial_->unfed, 0);
+  if (!status_.ok() || (outstanding_ == 0 && ready_.empty())) {
+    for (Waiter& waiter : partial_->waiters) partial_->answers.push_back(std::move(waiter));
+    partial_->waiters.clear();
+  }
+  answer(lock);
 }
 
 void Schedule::start(std::span<Tensor> feeds, bool take_feeds) {
@@ -151,6 +258,7 @@ void Schedule::drive(std::unique_lock<std::mutex>& lock) {
     const Ready ready = ready_.front();
     ready_.pop_front();
     process(ready, lock);
+    if (partial_ && !partial_->answers.empty()) answer(lock);
   }
   call_depth() = depth_before;
 }
@@ -325,6 +433,7 @@ void Schedule::deliver_edge(const Program::Edge& edge, InputValue* value, bool m
   };
   if (edge.op == Program::kFetch) {
     if (value) put();
+    if (partial_) fetch_arrived(edge.slot);
     return;
   }
   const Program::Op& op = program_->ops_[edge.op];

@@ -30,6 +30,15 @@ class Schedule : public std::enable_shared_from_this<Schedule> {
   // Calls `done` once finished, with this object as long as its results are not taken.
   void run_async(std::span<Tensor> feeds, std::function<void(absl::Status)> done);
 
+  // A partial run: feeds come one by one, and fetches are answered as soon as they are there. It ends, and calls
+  // `ended`, when all feeds have come and nothing is left to do, or with the first error.
+  void start_partial(std::function<void(absl::Status)> ended);
+  void feed(std::vector<std::pair<int, Tensor>> feeds);  // by number, each at most once
+  // Values of the slots, each taken once. No value where the op was in a branch that was not taken. `done` may be
+  // called before this returns.
+  using Fetched = std::function<void(absl::Status, std::vector<Tensor>)>;
+  void when_fetched(std::vector<uint32_t> slots, Fetched done);
+
   // After the run: the value that arrived in a fetch's slot, and the step to use again.
   Tensor take_fetch(uint32_t slot) { return std::move(root_.iterations.front()->inputs[slot].tensor); }
   std::unique_ptr<Step> release_step() { return std::move(step_); }
@@ -69,6 +78,18 @@ class Schedule : public std::enable_shared_from_this<Schedule> {
     bool dead;
   };
   struct AsyncCall;
+  // What a partial run keeps beyond the others.
+  struct Waiter {
+    std::vector<uint32_t> slots;
+    size_t missing = 0;
+    Fetched done;
+  };
+  struct Partial {
+    int unfed = 0;              // counted as outstanding
+    std::vector<char> arrived;  // by slot of the root frame
+    std::vector<Waiter> waiters;
+    std::vector<Waiter> answers;  // whose slots have all arrived
+  };
 
   void start(std::span<Tensor> feeds, bool take_feeds);
   void drive(std::unique_lock<std::mutex>& lock);
@@ -77,6 +98,9 @@ class Schedule : public std::enable_shared_from_this<Schedule> {
   void async_done(AsyncCall* call, absl::Status status);
   void help();
   void settle(std::unique_lock<std::mutex>& lock);
+  void settle_partial(std::unique_lock<std::mutex>& lock);
+  void answer(std::unique_lock<std::mutex>& lock);
+  void end(std::unique_lock<std::mutex>& lock);
 
   // All below: with the mutex held.
   void finish_op(const Ready& ready, const absl::Status& status, std::unique_lock<std::mutex>& lock);
@@ -91,6 +115,7 @@ class Schedule : public std::enable_shared_from_this<Schedule> {
   Iteration& add_iteration(LiveFrame* frame);
   void advance(LiveFrame* frame);
   void clean_up(LiveFrame* frame);
+  void fetch_arrived(uint32_t slot);
   void fail(absl::Status status);
   std::unique_ptr<Iteration> new_iteration(uint32_t frame);
   void recycle(uint32_t frame, std::unique_ptr<Iteration> iteration);
@@ -112,6 +137,7 @@ class Schedule : public std::enable_shared_from_this<Schedule> {
   bool caller_waits_ = false;
   bool synchronous_ = true;
   bool finished_ = false;
+  std::optional<Partial> partial_;
   absl::Status status_;
   std::function<void(absl::Status)> done_;
 };

@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <set>
-
-#include "runtime/deadline.h"
-
 namespace millrace {
 namespace {
 
@@ -51,7 +48,8 @@ SessionCore::SessionCore(std::shared_ptr<GraphImpl> graph, const SessionCoreOpti
     : graph_(std::move(graph)),
       options_(options),
       runtime_(std::make_shared<Runtime>(graph_->registry(), graph_->shared_library(),
-                                         local_devices(options.num_cpu_devices), options.runtime)) {}
+                                         local_devices(options.num_cpu_devices, options.job, options.task),
+                                         options.runtime, options.resources)) {}
 
 absl::StatusOr<std::shared_ptr<SessionCore>> SessionCore::create(std::shared_ptr<GraphImpl> graph,
                                                                  const SessionCoreOptions& options) {
@@ -103,7 +101,7 @@ absl::Status SessionCore::check_signature(const Signature& signature) const {
 
 absl::StatusOr<std::shared_ptr<Program>> SessionCore::program_for(const Signature& signature) {
   Key key;
-  key.reserve(3 + 2 * (signature.feeds.size() + signature.fetches.size()) + signature.targets.size());
+  key.reserve(4 + 2 * (signature.feeds.size() + signature.fetches.size()) + signature.targets.size());
   const auto add_outputs = [&](const std::vector<Output>& outputs) {
     key.push_back(outputs.size());
     for (const Output& o : outputs) {
@@ -111,6 +109,7 @@ absl::StatusOr<std::shared_ptr<Program>> SessionCore::program_for(const Signatur
       key.push_back(static_cast<uint64_t>(o.index()));
     }
   };
+  key.push_back(signature.partial);
   add_outputs(signature.feeds);
   add_outputs(signature.fetches);
   for (Node* target : signature.targets) key.push_back(reinterpret_cast<uint64_t>(target));
@@ -214,7 +213,7 @@ absl::StatusOr<std::shared_ptr<CallableCore>> SessionCore::make_callable(std::sp
   return callable;
 }
 
-absl::Status CallableCore::run(std::span<const Tensor> feeds, std::vector<Tensor>* fetched) const {
+absl::Status CallableCore::check_feeds(std::span<const Tensor> feeds) const {
   if (feeds.size() != feeds_.size()) {
     return invalid_argument("the callable takes ", feeds_.size(), " values, got ", feeds.size());
   }
@@ -222,12 +221,55 @@ absl::Status CallableCore::run(std::span<const Tensor> feeds, std::vector<Tensor
     const Feed& feed = feeds_[i];
     if (feed.check_shape && !fits(feeds[i].shape(), feed.shape)) return wrong_shape(feeds[i], feed.name, feed.shape);
   }
+  return absl::OkStatus();
+}
+
+absl::Status CallableCore::run(std::span<const Tensor> feeds, std::vector<Tensor>* fetched) const {
+  MR_RETURN_IF_ERROR(check_feeds(feeds));
   if (!session_->enter()) return cancelled("Session has been closed.");
   // Not taken, so only read.
   const std::span<Tensor> values(const_cast<Tensor*>(feeds.data()), feeds.size());
   absl::Status status = session_->run_program(*program_, values, false, 0, nullptr, fetched);
   session_->leave();
   return status;
+}
+
+AsyncRun::AsyncRun(std::shared_ptr<const CallableCore> callable, const Options& options)
+    : callable_(std::move(callable)), options_(options), scope_(callable_->session_->runtime_->scope()) {}
+
+void AsyncRun::start(std::vector<Tensor> feeds, Done done) {
+  absl::Status status = callable_->check_feeds(feeds);
+  SessionCore& session = *callable_->session_;
+  if (status.ok() && !session.enter()) status = cancelled("Session has been closed.");
+  if (!status.ok()) {
+    done(std::move(status), {}, {});
+    return;
+  }
+  done_ = std::move(done);
+  const int64_t timeout =
+      options_.timeout_in_ms > 0 ? options_.timeout_in_ms : session.options_.operation_timeout_in_ms;
+  if (timeout > 0) {
+    // Not on the timer's thread: what ends the run takes the timer back, and waits for its callback.
+    deadline_ = call_after(std::chrono::milliseconds(timeout), [run = weak_from_this(), &session] {
+      session.runtime_->schedule([run] {
+        if (const auto self = run.lock()) self->cancel(deadline_exceeded("Timed out waiting for notification"));
+      });
+    });
+  }
+  const RunContext context{.cancellation = &scope_, .stats = options_.trace ? &stats_ : nullptr};
+  callable_->program_->run_async(std::move(feeds), context,
+                                 [self = shared_from_this()](absl::Status s, std::vector<Tensor> fetched) {
+                                   self->finish(std::move(s), std::move(fetched));
+                                 });
+}
+
+void AsyncRun::finish(absl::Status status, std::vector<Tensor> fetched) {
+  if (deadline_ != 0) cancel_call(deadline_);
+  RunReport report;
+  if (options_.trace) report.nodes = stats_.take();
+  if (options_.output_partition_graphs && status.ok()) report.partition_graphs = {callable_->program_->node_defs()};
+  callable_->session_->leave();
+  std::exchange(done_, nullptr)(std::move(status), std::move(fetched), std::move(report));
 }
 
 }  // namespace millrace

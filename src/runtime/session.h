@@ -15,6 +15,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "graph/graph.h"
+#include "runtime/deadline.h"
 #include "runtime/plan.h"
 #include "runtime/program.h"
 #include "runtime/runtime.h"
@@ -25,7 +26,10 @@ namespace millrace {
 struct SessionCoreOptions {
   RuntimeOptions runtime;
   int num_cpu_devices = 1;
-  int64_t operation_timeout_in_ms = 0;  // 0: none
+  std::string job = "localhost";  // the devices' job and task
+  int task = 0;
+  std::shared_ptr<ResourceManager> resources = {};  // shared with other sessions; null: the session's own
+  int64_t operation_timeout_in_ms = 0;              // 0: none
 };
 
 // What one run asks for beyond feeds and fetches, and what it tells.
@@ -43,17 +47,52 @@ struct RunReport {
 };
 
 class SessionCore;
+class CallableCore;
+class PartialRun;
+
+// One run that may go on after its caller has returned. Whoever holds it may end it at any time.
+class AsyncRun : public std::enable_shared_from_this<AsyncRun> {
+ public:
+  struct Options {
+    int64_t timeout_in_ms = 0;  // 0: the session's
+    bool trace = false;
+    bool output_partition_graphs = false;
+  };
+  // Called once, from any thread.
+  using Done = std::function<void(absl::Status, std::vector<Tensor>, RunReport)>;
+
+  AsyncRun(std::shared_ptr<const CallableCore> callable, const Options& options);
+  // As many tensors as the callable has feeds. May run the step on the calling thread, but blocks it in no wait.
+  void start(std::vector<Tensor> feeds, Done done);
+  void cancel(absl::Status reason) { scope_.cancel(std::move(reason)); }
+
+ private:
+  void finish(absl::Status status, std::vector<Tensor> fetched);
+
+  const std::shared_ptr<const CallableCore> callable_;
+  const Options options_;
+  CancellationScope scope_;
+  StepStatsCollector stats_;
+  DeadlineToken deadline_ = 0;
+  Done done_;
+};
 
 // A signature made ready. Thread-safe; keeps its session alive.
-class CallableCore {
+class CallableCore : public std::enable_shared_from_this<CallableCore> {
  public:
   // As many tensors as there are feeds, in their order.
   absl::Status run(std::span<const Tensor> feeds, std::vector<Tensor>* fetched) const;
+  // The same without holding the thread in waits: see AsyncRun.
+  std::shared_ptr<AsyncRun> new_run(const AsyncRun::Options& options) const {
+    return std::make_shared<AsyncRun>(shared_from_this(), options);
+  }
   size_t num_feeds() const { return feeds_.size(); }
   const Program& program() const { return *program_; }
 
  private:
   friend class SessionCore;
+  friend class AsyncRun;
+  absl::Status check_feeds(std::span<const Tensor> feeds) const;
   struct Feed {
     std::string name;
     PartialTensorShape shape;
@@ -79,12 +118,18 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   absl::StatusOr<std::shared_ptr<CallableCore>> make_callable(std::span<const Output> feeds,
                                                               std::span<const Output> fetches,
                                                               std::span<Node* const> targets);
+  // A run whose feeds and fetches come one by one (runtime/partial_run.h).
+  absl::StatusOr<std::shared_ptr<PartialRun>> partial_run_setup(std::span<const Output> feeds,
+                                                                std::span<const Output> fetches,
+                                                                std::span<Node* const> targets);
   // Ends all waits. Later runs give Cancelled "Session has been closed."
   void close();
   bool is_closed() const { return closed_.load(std::memory_order_acquire); }
 
  private:
   friend class CallableCore;
+  friend class AsyncRun;
+  friend class PartialRun;
   SessionCore(std::shared_ptr<GraphImpl> graph, const SessionCoreOptions& options);
   absl::StatusOr<std::shared_ptr<Program>> program_for(const Signature& signature);
   absl::Status check_signature(const Signature& signature) const;

@@ -115,6 +115,8 @@ absl::Status late_reads(Plan& plan, Runtime&) {
 
 absl::Status run_passes(Plan& plan, Runtime& runtime) {
   const RuntimeOptions& options = runtime.options();
+  // A fetch of a partial run must not wait for the feeds of what it was fused with.
+  const bool fusion = options.fusion && !plan.partial;
   struct Pass {
     absl::Status (*run)(Plan&, Runtime&);
     bool wanted;
@@ -128,9 +130,9 @@ absl::Status run_passes(Plan& plan, Runtime& runtime) {
       {skip_identities, options.arithmetic},  // of which fewer wait for something now
       {fold_constants, options.constant_folding},
       {merge_subexpressions, options.common_subexpressions},  // after folding, which makes equal constants
-      {fuse_bias, options.fusion},                            // last: fusions hide the ops that others know
-      {fuse_batch_norm, options.fusion},
-      {fuse_elementwise, options.fusion},  // of what the others did not take along
+      {fuse_bias, fusion},                                    // last: fusions hide the ops that others know
+      {fuse_batch_norm, fusion},
+      {fuse_elementwise, fusion},  // of what the others did not take along
   };
   for (const Pass& pass : passes) {
     if (!pass.wanted) continue;

@@ -1,0 +1,118 @@
+"""A real TensorFlow client drives `millrace serve`; the same programs at TensorFlow's own server say what is right."""
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+import client_programs
+from conftest import BIN, ROOT
+
+
+class ServerProcess:
+    def __init__(self, *command):
+        self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline().split()
+        assert line and line[0] == 'READY', line
+        self.target = line[1]
+
+    def status(self, field):
+        with open(f'/proc/{self.process.pid}/status') as f:
+            return next(int(line.split()[1]) for line in f if line.startswith(field))
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
+
+
+@pytest.fixture(scope='module')
+def millrace():
+    server = ServerProcess(BIN / 'millrace', 'serve', '--port', 0)
+    yield server
+    assert server.end() == 0
+
+
+@pytest.fixture(scope='module')
+def tensorflow():
+    server = ServerProcess(sys.executable, ROOT / 'interop' / 'serve_tf.py')
+    yield server
+    server.process.kill()
+
+
+@pytest.mark.parametrize('program', client_programs.PROGRAMS, ids=lambda p: p.__name__)
+def test_gives_what_tensorflow_gives(program, millrace, tensorflow, tmp_path):
+    results = []
+    for name, server in (('millrace', millrace), ('tensorflow', tensorflow)):
+        folder = tmp_path / name
+        folder.mkdir()
+        with tf.Graph().as_default():
+            results.append(program(server.target, str(folder)))
+    ours, theirs = results
+    assert ours.keys() == theirs.keys()
+    for key, value in theirs.items():
+        if isinstance(value, (str, bool, bytes)) or (isinstance(value, list) and value and isinstance(value[0], (str, bytes, tuple))):
+            assert ours[key] == value, key
+        else:
+            np.testing.assert_allclose(np.array(ours[key]), np.array(value), rtol=2e-4, atol=1e-5, err_msg=key)
+
+
+def test_clients_come_and_go_without_growth(millrace):
+    def client(sessions):
+        with tf.Graph().as_default():
+            v = tf.Variable(tf.zeros([1000]))
+            init = tf.global_variables_initializer()
+            for _ in range(sessions):
+                with tf.Session(millrace.target, config=client_programs.CONFIG) as session:
+                    session.run(init)
+                    session.run(v)
+
+    def round_():
+        threads = [threading.Thread(target=client, args=(10,)) for _ in range(16)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+
+    round_()
+    memory, threads = millrace.status('VmRSS'), millrace.status('Threads')
+    for _ in range(3):
+        round_()
+    assert millrace.status('VmRSS') < memory + 20_000  # kB
+    assert millrace.status('Threads') <= threads + 2
+
+
+def test_a_client_that_is_killed_harms_nobody(millrace):
+    code = ('import sys, tensorflow.compat.v1 as tf; tf.disable_v2_behavior()\n'
+            'q = tf.FIFOQueue(1, [tf.float32]); s = tf.Session(sys.argv[1]); print("RUNS", flush=True); s.run(q.dequeue())')
+    client = subprocess.Popen([sys.executable, '-c', code, millrace.target], stdout=subprocess.PIPE, text=True)
+    assert client.stdout.readline().strip() == 'RUNS'
+    time.sleep(1)
+    client.kill()
+    client.wait()
+    with tf.Graph().as_default(), tf.Session(millrace.target, config=client_programs.CONFIG) as session:
+        assert session.run(tf.constant(2) * 3) == 6
+
+
+def test_large_tensors(millrace):
+    with tf.Graph().as_default(), tf.Session(millrace.target, config=client_programs.CONFIG) as session:
+        x = tf.placeholder(tf.float32, [None])
+        value = np.arange(12_500_000, dtype=np.float32)
+        assert np.array_equal(session.run(x + 1, {x: value}), value + 1)
+
+
+def test_reset_aborts_sessions(millrace):
+    with tf.Graph().as_default():
+        v = tf.Variable(1.0, name='kept')
+        session = tf.Session(millrace.target)
+        session.run(v.initializer)
+        other = tf.Session(millrace.target)
+        assert other.run(v) == 1
+        tf.Session.reset(millrace.target)
+        with pytest.raises(tf.errors.AbortedError, match='is not found'):
+            session.run(v)
+        with tf.Session(millrace.target) as fresh:
+            assert not fresh.run(tf.is_variable_initialized(v))
