@@ -199,7 +199,7 @@ template <class K> class DenseHashTable final : public LookupTable {
     for (int64_t i = 0; i < n; ++i) {
       if (skip_unused && (is_empty(keys, i) || is_deleted(keys, i))) continue;
       MR_ASSIGN_OR_RETURN(const Place place, locate(keys, i));
-      if (place.bucket < 0) return internal_error("MutableDenseHashTable has no empty bucket");
+      if (place.bucket < 0) return resource_exhausted("MutableDenseHashTable has no empty bucket");
       if (!place.found) {
         ++num_entries_;
         ++num_used_;

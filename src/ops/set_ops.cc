@@ -64,7 +64,7 @@ template <class T> class SetSize final : public Kernel {
       int64_t at = 0;
       for (size_t d = 0; d < group.size(); ++d) {
         if (group[d] < 0 || group[d] >= sets.group_dims[d])
-          return internal_error("indices[0, ", d, "] expected < ", sets.group_dims[d], ", got ", group[d], ".");
+          return invalid_argument("indices[0, ", d, "] expected < ", sets.group_dims[d], ", got ", group[d], ".");
         at = at * sets.group_dims[d] + group[d];
       }
       out[static_cast<size_t>(at)] = static_cast<int32_t>(set.size());

@@ -173,8 +173,8 @@ template <class T> class SparseSliceGrad final : public Kernel {
       if (same) dx[i] = dy[next++];
     }
     if (next == dy.size()) return absl::OkStatus();
-    return internal_error("Elements of backprop_val_grad aren't all propagated. Num elements:", dy.size(),
-                          ", used: ", next);
+    return invalid_argument("Elements of backprop_val_grad aren't all propagated. Num elements:", dy.size(),
+                            ", used: ", next);
   }
 };
 
