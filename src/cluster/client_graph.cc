@@ -18,7 +18,7 @@ absl::Status unknown_op(const tensorflow::NodeDef& node) {
       node.name(), "}}]]");
 }
 
-// Names of TensorFlow's client end in "node"; a step's errors are looked up by that mark.
+// TensorFlow's client finds the node of an error by this mark.
 absl::Status with_node(const absl::Status& status, const std::string& node) {
   if (status.message().find("{{node ") != absl::string_view::npos) return status;
   return absl::Status(status.code(), str_cat(status.message(), "\n\t [[{{node ", node, "}}]]"));

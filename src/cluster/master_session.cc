@@ -200,6 +200,10 @@ void MasterSession::run_step(const pb::RunStepRequest& request, pb::RunStepRespo
     run_partial(request, response, call, std::move(done));
     return;
   }
+  if (request.fetch_size() == 0 && request.target_size() == 0) {
+    done(invalid_argument("Must specify at least one target to fetch or execute."));
+    return;
+  }
   absl::StatusOr<AsyncRun::Options> options = run_options(request.options());
   absl::StatusOr<std::shared_ptr<CallableCore>> callable = options.ok() ? callable_for(request) : options.status();
   if (!callable.ok()) {

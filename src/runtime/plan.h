@@ -69,8 +69,8 @@ struct Signature {
   std::vector<Output> feeds;
   std::vector<Output> fetches;
   std::vector<Node*> targets;
-  bool partial = false;       // feeds and fetches come and go one by one (Schedule's partial runs)
   bool checks_feeds = false;  // whoever runs the program holds feeds against their static shapes
+  bool partial = false;       // feeds and fetches come and go one by one (Schedule's partial runs)
 };
 
 enum class FlowKind : uint8_t { kNone, kSwitch, kMerge, kEnter, kExit, kNextIteration, kLoopCond, kControlTrigger };

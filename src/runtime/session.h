@@ -24,7 +24,7 @@
 namespace millrace {
 
 struct SessionCoreOptions {
-  RuntimeOptions runtime;
+  RuntimeOptions runtime = {};
   int num_cpu_devices = 1;
   std::string job = "localhost";  // the devices' job and task
   int task = 0;
