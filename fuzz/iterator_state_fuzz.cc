@@ -1,5 +1,6 @@
 // Saved positions of input pipelines, damaged: the first byte chooses the pipeline, the second how far it goes before
-// it is saved; then each pair says which value of the state becomes what. Restoring must refuse it or go on.
+// it is saved; then each pair says which value of the state becomes what. Restoring must refuse it or go on. The input
+// is read as a state from a checkpoint, too.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include "data/batch.h"
 #include "data/shuffle.h"
 #include "data/sources.h"
+#include "data/state_wire.h"
 #include "data/transforms.h"
 #include "tensor/allocator.h"
 #include "tensor/tensor.h"
@@ -81,6 +83,7 @@ void damage(ByteReader& bytes, IteratorState& state) {
 
 void run(std::string_view input) {
   set_process_memory_limit(int64_t{64} << 20);
+  decode_iterator_state(input).IgnoreError();
   ByteReader bytes(input);
   const DatasetPtr dataset = pipeline(bytes.read_byte("pipeline").value_or(0) % 14);
   CancellationScope scope;
@@ -98,6 +101,7 @@ void run(std::string_view input) {
   IteratorState state;
   if (!before->save(StateWriter(&state)).ok()) return;
   damage(bytes, state);
+  if (const auto encoded = encode_iterator_state(state); encoded.ok()) state = decode_iterator_state(*encoded).value();
   const IteratorPtr after = *dataset->iterate();
   if (after->restore(context, StateReader(&state)).ok()) advance(*after, 30);
 }

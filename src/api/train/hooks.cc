@@ -24,7 +24,10 @@ namespace millrace::train {
 Output required_global_step(std::string_view hook) {
   const Output read = get_or_create_global_step_read();
   if (!read) raise(failed_precondition("Global step should be created to use ", hook, "."));
-  return read;
+  // That read, which stands in the graph as in TensorFlow's, asks by control flow whether the variable is initialized.
+  // When hooks run it is, and steps without control flow are several times cheaper.
+  const Variable step = get_global_step();
+  return step.is_resource() ? read : step.value();
 }
 
 int64_t step_of(const Tensor& value) {

@@ -112,8 +112,9 @@ struct MonitoredSession::Impl {
   bool should_stop() {
     if (stop || !session) return true;
     try {
+      const bool stopped = coord->should_stop();  // asked first: a stop that comes in between has its error told
       coord->raise_requested_exception();
-      return coord->should_stop();
+      return stopped;
     } catch (...) {
       const std::exception_ptr error = std::current_exception();
       if (!should_recover) throw;
