@@ -78,7 +78,8 @@ class Runtime final : public FunctionRunner, public std::enable_shared_from_this
   absl::StatusOr<std::shared_ptr<CallableFunction>> instantiate(const FunctionRef& function) override;
   void schedule(std::function<void()> work) override;
 
-  // Ends all waits and lets go of functions and of resources that are not shared. Steps that still run end with Cancelled.
+  // Ends all waits and lets go of functions and of resources that are not shared. Steps that still run end with
+  // Cancelled.
   void shutdown();
   bool is_shut_down() const { return shut_down_.load(std::memory_order_acquire); }
 
