@@ -3,6 +3,7 @@
 #include "api/op_builder.h"
 #include "base/strings.h"
 #include "millrace/array_ops.h"
+#include "millrace/control_flow.h"
 #include "millrace/math_ops.h"
 #include "millrace/random_ops.h"
 #include "millrace/summary.h"
@@ -213,58 +214,8 @@ QueueBase make_queue(const Batching& b, const std::vector<DataType>& types,
 
 std::vector<Input> as_inputs(const std::vector<Output>& outputs) { return {outputs.begin(), outputs.end()}; }
 
-// Values from outside the branch of a condition: each enters it through one Switch.
-class BranchValues {
- public:
-  explicit BranchValues(const Output& predicate) : predicate_(predicate) {}
-  Output operator()(const Output& value) {
-    for (const auto& [outside, inside] : values_)
-      if (outside == value) return inside;
-    const colocate_with beside(value.op());
-    const Output inside = create_op("Switch", {value, predicate_}).output(1);
-    values_.emplace_back(value, inside);
-    return inside;
-  }
-
- private:
-  Output predicate_;
-  std::vector<std::pair<Output, Output>> values_;
-};
-
-Output after(const Operation& operation, const Output& pivot) {
-  const colocate_with beside(pivot.op());
-  const control_dependencies on({operation});
-  return identity(pivot, {.name = "control_dependency"});
-}
-
-// tf.cond(keep, lambda: enqueue, no_op), as TensorFlow's first form of control flow builds it.
-Operation enqueue_if(const QueueBase& queue, const std::vector<Output>& components, bool many, const Output& keep) {
-  const name_scope cond("cond");
-  const Operation split = create_op("Switch", {keep, keep});
-  const Output when_true = identity(split.output(1), {.name = "switch_t"});
-  const Output when_false = identity(split.output(0), {.name = "switch_f"});
-  BranchValues inside(identity(keep, {.name = "pred_id"}));
-  Operation enqueue;
-  {
-    const std::string full = queue.name();
-    const name_scope scope(str_cat(full.substr(full.rfind('/') + 1), many ? "_EnqueueMany" : "_enqueue"));
-    const Output handle = inside(queue.queue_ref());
-    std::vector<Output> values;
-    for (const Output& component : components) values.push_back(inside(component));
-    enqueue = create_op(many ? "QueueEnqueueManyV2" : "QueueEnqueueV2", {handle, values},
-                        {{"Tcomponents", queue.dtypes()}}, scope.name());
-  }
-  const Output enqueued = after(enqueue, when_true);
-  Operation nothing;
-  {
-    const control_dependencies on({when_false});
-    nothing = no_op();
-  }
-  const Output skipped = after(nothing, when_false);
-  return create_op("Merge", {std::vector<Output>{skipped, enqueued}}, {}, "Merge");
-}
-
 Operation enqueue(const QueueBase& queue, std::vector<Output> tensors, bool many, const Output& keep) {
+  const auto put = [&] { return many ? queue.enqueue_many(as_inputs(tensors)) : queue.enqueue(as_inputs(tensors)); };
   if (keep.shape().rank() == 1) {
     const Output chosen = cast(keep, int32);
     for (Output& tensor : tensors)
@@ -272,9 +223,9 @@ Operation enqueue(const QueueBase& queue, std::vector<Output> tensors, bool many
   } else if (const std::optional<Tensor> known = get_static_value(keep)) {
     if (!known->scalar<bool>()) return no_op();
   } else {
-    return enqueue_if(queue, tensors, many, keep);
+    return cond(keep, put, [] { return no_op(); }).op();
   }
-  return many ? queue.enqueue_many(as_inputs(tensors)) : queue.enqueue(as_inputs(tensors));
+  return put();
 }
 
 void run_enqueues(const QueueBase& queue, const Lists& lists, const Batching& b, const Output& keep) {

@@ -186,7 +186,7 @@ TEST_P(InputGraph, node_for_node) {
 
 INSTANTIATE_TEST_SUITE_P(Graphs, InputGraph,
                          testing::Values(Case{"readers", readers, true}, Case{"producers", producers},
-                                         Case{"batches", batches}, Case{"maybe_batches", maybe_batches, true}),
+                                         Case{"batches", batches}, Case{"maybe_batches", maybe_batches}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 // --- what they do
