@@ -138,7 +138,7 @@ void Schedule::start_partial(std::function<void(absl::Status)> ended) {
   std::unique_lock lock(mutex_);
   synchronous_ = false;
   done_ = std::move(ended);
-  partial_.emplace();
+  partial_ = std::make_unique<Partial>();
   partial_->unfed = program_->num_feeds();
   partial_->arrived.resize(program_->frames_[0].num_slots);
   outstanding_ += partial_->unfed;

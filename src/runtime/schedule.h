@@ -137,7 +137,7 @@ class Schedule : public std::enable_shared_from_this<Schedule> {
   bool caller_waits_ = false;
   bool synchronous_ = true;
   bool finished_ = false;
-  std::optional<Partial> partial_;
+  std::unique_ptr<Partial> partial_;
   absl::Status status_;
   std::function<void(absl::Status)> done_;
 };
