@@ -72,10 +72,10 @@ class Reader final : public Resource, public std::enable_shared_from_this<Reader
  private:
   struct Request {
     int64_t count = 0;
-    std::shared_ptr<Queue> queue;
+    std::shared_ptr<Queue> queue = {};
     CancellationScope* scope = nullptr;
-    Done done;
-    Records records;
+    Done done = {};
+    Records records = {};
     int64_t id = 0;
     CancellationScope::Token token = 0;
   };
