@@ -47,6 +47,19 @@ void indexing() {
   expect(values[2].scalar<int32_t>() == 2);
 }
 
+void conditions() {
+  auto as_default = tf::Graph().as_default();
+  tf::Output x = tf::placeholder(tf::float32, tf::TensorShape(), {.name = "x"});
+  // [conditions]
+  tf::Output y = tf::cond(x > 0.0f, [&] { return tf::log(x); }, [&] { return tf::zeros_like(x); });
+  tf::Gradient slope = tf::gradients({y}, {x})[0];
+  // [/conditions]
+  tf::Session session;
+  expect(session.run(y, {{x, 1.0f}}).scalar<float>() == 0 && session.run(y, {{x, -1.0f}}).scalar<float>() == 0);
+  expect(session.run(slope.dense(), {{x, 2.0f}}).scalar<float>() == 0.5f);
+  expect(session.run(slope.dense(), {{x, -2.0f}}).scalar<float>() == 0);
+}
+
 bool tells_what_is_wrong() {
   auto as_default = tf::Graph().as_default();
   tf::Output x = tf::placeholder(tf::float32, {.name = "x"});
@@ -66,5 +79,6 @@ int main() {
   feeds_and_fetches();
   scopes();
   indexing();
+  conditions();
   expect(tells_what_is_wrong());
 }

@@ -14,12 +14,11 @@ class Training {
  public:
   // InvalidArgument, naming the layer, for anything else.
   Training(std::string_view layer, const Input& training) {
-    const bool is_given = static_cast<bool>(training);
     if (training.is_literal()) {
       if (training.literal().dtype() == bool_) known_ = training.literal().scalar<bool>();
-    } else if (is_given && base_dtype(training.output().dtype()) == bool_) {
-      pred_ = training.output();
-      if (const std::shared_ptr<const Tensor> value = static_value(pred_); value && value->num_elements() == 1)
+    } else if (const Output given = training.output(); given && base_dtype(given.dtype()) == bool_) {
+      pred_ = given;
+      if (const std::shared_ptr<const Tensor> value = static_value(given); value && value->num_elements() == 1)
         known_ = value->scalar<bool>();
     }
     if (!known_ && !pred_) raise(invalid_argument(layer, ": training must be a bool or a bool tensor"));

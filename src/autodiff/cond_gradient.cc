@@ -126,7 +126,7 @@ class CondGradient {
 }  // namespace
 
 bool is_switch(const Node& node) { return node.op() == "Switch" || node.op() == "RefSwitch"; }
-bool is_merge(const Node& node) { return node.op() == "Merge" || node.op() == "RefMerge"; }
+bool is_switch_or_merge(const Node& node) { return is_switch(node) || node.op() == "Merge" || node.op() == "RefMerge"; }
 
 absl::StatusOr<std::vector<Gradient>> cond_gradient(GraphImpl& graph, Node* node, const std::vector<Gradient>& dys,
                                                     const std::string& source) {

@@ -10,7 +10,7 @@
 namespace millrace {
 
 bool is_switch(const Node& node);  // or a RefSwitch
-bool is_merge(const Node& node);   // or a RefMerge
+bool is_switch_or_merge(const Node& node);
 
 // The gradients of a Switch's or Merge's inputs; absent where there is none.
 absl::StatusOr<std::vector<Gradient>> cond_gradient(GraphImpl& graph, Node* node, const std::vector<Gradient>& dys,

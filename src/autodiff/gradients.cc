@@ -211,7 +211,7 @@ class Driver {
       return absl::OkStatus();
     }
     const OpEntry* entry = node->entry();
-    const bool is_cond = is_switch(*node) || is_merge(*node);
+    const bool is_cond = is_switch_or_merge(*node);
     if (!is_cond && (!entry || (!entry->gradient && !entry->not_differentiable)))
       return with_where(not_found("No gradient defined for operation '", node->name(), "' (op type: ", node->op(),
                                   "). In general every operation must have an associated gradient for correct "
@@ -257,7 +257,7 @@ class Driver {
   absl::StatusOr<std::vector<Gradient>> apply_rule(Node* node, const std::vector<Gradient>& dys) {
     const NameScope scope(graph_, node->name() + "_grad");
     MR_RETURN_IF_ERROR(scope.status());
-    MR_ASSIGN_OR_RETURN(std::vector<Gradient> dxs, is_switch(*node) || is_merge(*node)
+    MR_ASSIGN_OR_RETURN(std::vector<Gradient> dxs, is_switch_or_merge(*node)
                                                        ? cond_gradient(graph_, node, dys, spec_.source)
                                                        : node_gradient(graph_, node, dys, spec_.source));
     const auto count = std::count_if(dxs.begin(), dxs.end(), [](const Gradient& g) { return static_cast<bool>(g); });

@@ -16,6 +16,10 @@ uint64_t random_number() {
   return uint64_t{device()} << 32 | device();
 }
 
+absl::Status no_session(const std::string& handle) {
+  return aborted("Session ", handle, " is not found. Possibly, this master has restarted.");
+}
+
 }  // namespace
 
 Master::Master(const Options& options)
@@ -66,8 +70,8 @@ absl::Status Master::create_session(tensorflow::CreateSessionRequest* request, c
 absl::StatusOr<std::shared_ptr<MasterSession>> Master::find(const std::string& handle) const {
   const std::lock_guard lock(mutex_);
   const auto it = sessions_.find(handle);
-  if (it != sessions_.end()) return it->second;
-  return aborted("Session ", handle, " is not found. Possibly, this master has restarted.");
+  if (it == sessions_.end()) return no_session(handle);
+  return it->second;
 }
 
 absl::Status Master::close_session(const std::string& handle) {
@@ -75,9 +79,7 @@ absl::Status Master::close_session(const std::string& handle) {
   {
     const std::lock_guard lock(mutex_);
     const auto it = sessions_.find(handle);
-    if (it == sessions_.end()) {
-      return aborted("Session ", handle, " is not found. Possibly, this master has restarted.");
-    }
+    if (it == sessions_.end()) return no_session(handle);
     session = std::move(it->second);
     sessions_.erase(it);
   }

@@ -75,14 +75,26 @@ grpc::ServerUnaryReactor* MasterService::PartialRunSetup(grpc::CallbackServerCon
   });
 }
 
+// Starts a step of the session on its runtime's pool; the step itself calls done, from anywhere.
+template <class Start>
+void MasterService::start_step(const std::string& handle, const MasterSession::Done& done, Start start) {
+  absl::StatusOr<std::shared_ptr<MasterSession>> session = master_.find(handle);
+  if (!session.ok()) {
+    done(session.status());
+    return;
+  }
+  (*session)->runtime().schedule([session = *session, done, start] {
+    const absl::Status status = guarded([&] {
+      start(*session);
+      return absl::OkStatus();
+    });
+    if (!status.ok()) done(status);
+  });
+}
+
 grpc::ServerUnaryReactor* MasterService::RunStep(grpc::CallbackServerContext*, const pb::RunStepRequest* request,
                                                  pb::RunStepResponse* response) {
   auto* const call = new Call;
-  absl::StatusOr<std::shared_ptr<MasterSession>> session = master_.find(request->session_handle());
-  if (!session.ok()) {
-    call->finish(session.status());
-    return call;
-  }
   const auto done = [call, request, response](const absl::Status& status) {
     if (status.ok() || !request->store_errors_in_response_body()) {
       call->finish(status);
@@ -93,13 +105,8 @@ grpc::ServerUnaryReactor* MasterService::RunStep(grpc::CallbackServerContext*, c
     response->set_status_error_message(std::string(status.message()));
     call->finish(absl::OkStatus());
   };
-  (*session)->runtime().schedule([session = *session, call, request, response, done] {
-    const absl::Status status = guarded([&] {
-      session->run_step(*request, response, call->scope(), done);
-      return absl::OkStatus();
-    });
-    if (!status.ok()) done(status);
-  });
+  start_step(request->session_handle(), done,
+             [=](MasterSession& session) { session.run_step(*request, response, call->scope(), done); });
   return call;
 }
 
@@ -136,19 +143,9 @@ grpc::ServerUnaryReactor* MasterService::RunCallable(grpc::CallbackServerContext
                                                      const pb::RunCallableRequest* request,
                                                      pb::RunCallableResponse* response) {
   auto* const call = new Call;
-  absl::StatusOr<std::shared_ptr<MasterSession>> session = master_.find(request->session_handle());
-  if (!session.ok()) {
-    call->finish(session.status());
-    return call;
-  }
-  (*session)->runtime().schedule([session = *session, call, request, response] {
-    const auto done = [call](const absl::Status& status) { call->finish(status); };
-    const absl::Status status = guarded([&] {
-      session->run_callable(*request, response, call->scope(), done);
-      return absl::OkStatus();
-    });
-    if (!status.ok()) done(status);
-  });
+  const auto done = [call](const absl::Status& status) { call->finish(status); };
+  start_step(request->session_handle(), done,
+             [=](MasterSession& session) { session.run_callable(*request, response, call->scope(), done); });
   return call;
 }
 

@@ -30,6 +30,7 @@ class MasterService final : public tensorflow::MasterService::CallbackService {
 
  private:
   template <class Work> grpc::ServerUnaryReactor* call(Work work);
+  template <class Start> void start_step(const std::string& handle, const MasterSession::Done& done, Start start);
 
   Master master_;
   ThreadPool pool_;  // for calls that run no steps but may take their time: large graphs

@@ -44,25 +44,31 @@ class TextLines final : public RecordFormat {
   int64_t skip_;
 };
 
-class WholeFiles final : public RecordFormat {
+// Each work unit is one record, whose key is the unit itself.
+class WholeUnits final : public RecordFormat {
  public:
-  std::string_view name() const override { return "WholeFileReader"; }
+  using Value = absl::StatusOr<std::string> (*)(const std::string& work);
+  WholeUnits(std::string_view name, Value value) : name_(name), value_(value) {}
+  std::string_view name() const override { return name_; }
   bool keeps_state() const override { return true; }
   absl::StatusOr<std::unique_ptr<WorkUnit>> open(const std::string& work) const override {
-    return std::make_unique<Unit>(work);
+    return std::make_unique<Unit>(work, value_);
   }
 
  private:
   // A file that cannot be read stays under way, as in TensorFlow.
   struct Unit final : public WorkUnit {
-    explicit Unit(std::string w) : work(std::move(w)) {}
+    Unit(std::string w, Value v) : work(std::move(w)), value_of(v) {}
     absl::StatusOr<Result> read(std::string* key, std::string* value) override {
-      MR_ASSIGN_OR_RETURN(*value, read_file(work));
+      MR_ASSIGN_OR_RETURN(*value, value_of(work));
       *key = work;
       return Result::kLastRecord;
     }
     std::string work;
+    Value value_of;
   };
+  std::string_view name_;
+  Value value_;
 };
 
 class TFRecords final : public RecordFormat {
@@ -90,25 +96,6 @@ class TFRecords final : public RecordFormat {
     std::unique_ptr<RecordReader> records;
   };
   std::string compression_;
-};
-
-class Identities final : public RecordFormat {
- public:
-  std::string_view name() const override { return "IdentityReader"; }
-  bool keeps_state() const override { return true; }
-  absl::StatusOr<std::unique_ptr<WorkUnit>> open(const std::string& work) const override {
-    return std::make_unique<Unit>(work);
-  }
-
- private:
-  struct Unit final : public WorkUnit {
-    explicit Unit(std::string w) : work(std::move(w)) {}
-    absl::StatusOr<Result> read(std::string* key, std::string* value) override {
-      *key = *value = work;
-      return Result::kLastRecord;
-    }
-    std::string work;
-  };
 };
 
 class FixedLengthRecords final : public RecordFormat {
@@ -167,11 +154,16 @@ class FixedLengthRecords final : public RecordFormat {
 std::unique_ptr<RecordFormat> text_line_format(int64_t skip_header_lines) {
   return std::make_unique<TextLines>(skip_header_lines);
 }
-std::unique_ptr<RecordFormat> whole_file_format() { return std::make_unique<WholeFiles>(); }
+std::unique_ptr<RecordFormat> whole_file_format() {
+  return std::make_unique<WholeUnits>("WholeFileReader", [](const std::string& work) { return read_file(work); });
+}
 std::unique_ptr<RecordFormat> tf_record_format(std::string compression) {
   return std::make_unique<TFRecords>(std::move(compression));
 }
-std::unique_ptr<RecordFormat> identity_format() { return std::make_unique<Identities>(); }
+std::unique_ptr<RecordFormat> identity_format() {
+  return std::make_unique<WholeUnits>("IdentityReader",
+                                      [](const std::string& work) -> absl::StatusOr<std::string> { return work; });
+}
 std::unique_ptr<RecordFormat> fixed_length_format(FixedLengthFormat format) {
   return std::make_unique<FixedLengthRecords>(std::move(format));
 }

@@ -1,16 +1,16 @@
 #include "data/rows.h"
 
-#include <cstring>
+#include <algorithm>
+
+#include "kernels/elements.h"
 
 namespace millrace {
 namespace {
 
-template <class T> void copy_or_move(Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count) {
+template <class T> void move_values(Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count) {
   const std::span<T> in =
       from.unchecked_mutable<T>().subspan(static_cast<size_t>(from_begin), static_cast<size_t>(count));
-  const std::span<T> out = to.unchecked_mutable<T>().subspan(static_cast<size_t>(to_begin), static_cast<size_t>(count));
-  if (from.owns_buffer_alone()) std::move(in.begin(), in.end(), out.begin());
-  else std::copy(in.begin(), in.end(), out.begin());
+  std::ranges::move(in, to.unchecked_mutable<T>().begin() + to_begin);
 }
 
 template <class T> absl::StatusOr<Tensor> number_as(int64_t value) { return make_scalar(static_cast<T>(value)); }
@@ -18,24 +18,30 @@ template <class T> absl::StatusOr<Tensor> number_as(int64_t value) { return make
 }  // namespace
 
 void copy_elements(Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count) {
-  if (count == 0) return;
-  switch (from.dtype()) {
-    case DataType::kString: return copy_or_move<std::string>(from, from_begin, to, to_begin, count);
-    case DataType::kVariant: return copy_or_move<Variant>(from, from_begin, to, to_begin, count);
-    case DataType::kResource: return copy_or_move<ResourceHandle>(from, from_begin, to, to_begin, count);
-    default: break;
+  if (from.owns_buffer_alone()) {
+    switch (from.dtype()) {
+      case DataType::kString: return move_values<std::string>(from, from_begin, to, to_begin, count);
+      case DataType::kVariant: return move_values<Variant>(from, from_begin, to, to_begin, count);
+      case DataType::kResource: return move_values<ResourceHandle>(from, from_begin, to, to_begin, count);
+      default: break;
+    }
   }
-  const size_t size = dtype_size(from.dtype());
-  std::memcpy(static_cast<char*>(to.raw_mutable_data()) + static_cast<size_t>(to_begin) * size,
-              static_cast<const char*>(from.raw_data()) + static_cast<size_t>(from_begin) * size,
-              static_cast<size_t>(count) * size);
+  copy_values(from, from_begin, to, to_begin, count);
+}
+
+void copy_values(const Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count) {
+  if (count == 0) return;
+  with_storage(from.dtype(), [&]<class S>(std::type_identity<S>) {
+    copy_run(static_cast<const S*>(from.raw_data()) + from_begin, static_cast<S*>(to.raw_mutable_data()) + to_begin,
+             count);
+    return absl::OkStatus();
+  }).IgnoreError();  // there are no elements of other dtypes
 }
 
 absl::StatusOr<Tensor> copy_row(const Tensor& tensor, int64_t i) {
   const TensorShape shape = subshape(tensor.shape(), 1, tensor.rank());
   MR_ASSIGN_OR_RETURN(Tensor row, make_tensor(tensor.dtype(), shape));
-  Tensor shared = tensor;  // a second owner: nothing is moved out
-  copy_elements(shared, i * shape.num_elements(), row, 0, shape.num_elements());
+  copy_values(tensor, i * shape.num_elements(), row, 0, shape.num_elements());
   return row;
 }
 

@@ -9,6 +9,9 @@ namespace millrace {
 // the only owner of its buffer, so `from` is used up.
 void copy_elements(Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count);
 
+// The same of a tensor that stays as it is.
+void copy_values(const Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count);
+
 // A copy of row i, without the first dimension. 0 <= i < dim 0.
 absl::StatusOr<Tensor> copy_row(const Tensor& tensor, int64_t i);
 

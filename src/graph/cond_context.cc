@@ -80,16 +80,14 @@ absl::Status CondContext::add_op(Node* node) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Output> CondContext::enter(const Output& value) {
-  MR_ASSIGN_OR_RETURN(Node * node, make_switch(graph_, value, pred_));
-  return node->output(branch_);
+std::optional<Output> CondContext::seen(const Output& value) const {
+  if (!values_.contains(value.name())) return std::nullopt;
+  const auto it = from_outside_.find(value.name());
+  return it == from_outside_.end() ? value : it->second;
 }
 
-absl::StatusOr<Output> CondContext::add_value(const Output& value) {
-  if (values_.contains(value.name())) {
-    const auto it = from_outside_.find(value.name());
-    return it == from_outside_.end() ? value : it->second;
-  }
+// Through the contexts around, and then through a Switch of this one.
+absl::StatusOr<Output> CondContext::enter(const Output& value, bool in_open_scopes) {
   values_.insert(value.name());
   Output around = value;
   if (outer_) {
@@ -98,29 +96,22 @@ absl::StatusOr<Output> CondContext::add_value(const Output& value) {
     from_outside_[around.name()] = around;
   }
   const ScopesGuard guard(graph_);
-  clear_control_dependencies(graph_);
-  MR_ASSIGN_OR_RETURN(const Output inside, enter(around));
+  if (!in_open_scopes) clear_control_dependencies(graph_);
+  MR_ASSIGN_OR_RETURN(Node * node, make_switch(graph_, around, pred_));
+  return from_outside_[value.name()] = node->output(branch_);
+}
+
+absl::StatusOr<Output> CondContext::add_value(const Output& value) {
+  if (const std::optional<Output> known = seen(value)) return *known;
+  MR_ASSIGN_OR_RETURN(const Output inside, enter(value, /*in_open_scopes=*/false));
   contexts(graph_).of[inside.node()] = this;
   mark_seen(inside.name());
-  from_outside_[value.name()] = inside;
   return inside;
 }
 
 absl::StatusOr<Output> CondContext::result(const Output& value) {
-  if (values_.contains(value.name())) {
-    const auto it = from_outside_.find(value.name());
-    return it == from_outside_.end() ? value : it->second;
-  }
-  values_.insert(value.name());
-  Output around = value;
-  if (outer_) {
-    MR_ASSIGN_OR_RETURN(around, outer_->add_value(value));
-    values_.insert(around.name());
-    from_outside_[around.name()] = around;
-  }
-  MR_ASSIGN_OR_RETURN(const Output inside, enter(around));
-  from_outside_[value.name()] = inside;
-  return inside;
+  if (const std::optional<Output> known = seen(value)) return *known;
+  return enter(value, /*in_open_scopes=*/true);
 }
 
 absl::StatusOr<Output> CondContext::result(Node* operation) {

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -46,8 +47,9 @@ class CondContext final : public ControlFlowContext, public CollectionObject {
   explicit CondContext(GraphImpl& graph) : graph_(graph) {}
   void to_proto(tensorflow::CondContextDef* def) const;
   absl::Status read_proto(const tensorflow::CondContextDef& def, const std::string& import_scope);
-  absl::StatusOr<Output> enter(const Output& value);  // the Switch's output of this branch
-  void mark_seen(const std::string& tensor);          // here and in all contexts around
+  std::optional<Output> seen(const Output& value) const;                   // as it is inside, if it has been seen there
+  absl::StatusOr<Output> enter(const Output& value, bool in_open_scopes);  // the Switch's output of this branch
+  void mark_seen(const std::string& tensor);                               // here and in all contexts around
 
   GraphImpl& graph_;
   std::string name_;

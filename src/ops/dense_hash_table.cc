@@ -4,7 +4,7 @@
 #include <mutex>
 
 #include "base/fingerprint.h"
-#include "kernels/elements.h"
+#include "data/rows.h"
 #include "ops/lookup_table.h"
 
 namespace millrace {
@@ -34,15 +34,6 @@ template <class K> uint64_t hash_row(const Keys& keys, int64_t i) {
   return hash;
 }
 
-absl::Status copy_values(const Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count) {
-  return with_storage(from.dtype(), [&]<class S>(std::type_identity<S>) {
-    if (count > 0)
-      copy_run(static_cast<const S*>(from.raw_data()) + from_begin, static_cast<S*>(to.raw_mutable_data()) + to_begin,
-               count);
-    return absl::OkStatus();
-  });
-}
-
 absl::StatusOr<TensorShape> at_least_vector(const TensorShape& shape) {
   if (shape.rank() > 0) return shape;
   return make_shape({1});
@@ -69,8 +60,7 @@ template <class K> class DenseHashTable final : public LookupTable {
     MR_ASSIGN_OR_RETURN(const TensorShape values_shape, make_shape({num_buckets, value_size_}));
     MR_ASSIGN_OR_RETURN(Tensor keys, make_tensor(type().key, keys_shape));
     MR_ASSIGN_OR_RETURN(Tensor values, make_zeroed_tensor(type().value, values_shape));
-    for (int64_t i = 0; i < num_buckets; ++i)
-      MR_RETURN_IF_ERROR(copy_values(empty_key_, 0, keys, i * key_size_, key_size_));
+    for (int64_t i = 0; i < num_buckets; ++i) copy_values(empty_key_, 0, keys, i * key_size_, key_size_);
     keys_ = std::move(keys);
     values_ = std::move(values);
     num_buckets_ = num_buckets;
@@ -92,9 +82,8 @@ template <class K> class DenseHashTable final : public LookupTable {
     const std::lock_guard lock(mutex_);
     for (int64_t i = 0; i < num_rows(keys.shape()); ++i) {
       MR_ASSIGN_OR_RETURN(const Place place, locate({keys, key_size_}, i));
-      MR_RETURN_IF_ERROR(
-          place.found ? copy_values(values_, place.bucket * value_size_, out, i * value_size_, value_size_)
-                      : copy_values(default_value, per_key ? i * value_size_ : 0, out, i * value_size_, value_size_));
+      if (place.found) copy_values(values_, place.bucket * value_size_, out, i * value_size_, value_size_);
+      else copy_values(default_value, per_key ? i * value_size_ : 0, out, i * value_size_, value_size_);
     }
     return out;
   }
@@ -116,7 +105,7 @@ template <class K> class DenseHashTable final : public LookupTable {
       MR_ASSIGN_OR_RETURN(const Place place, locate({keys, key_size_}, i));
       if (!place.found) continue;
       MR_RETURN_IF_ERROR(own_buckets());
-      MR_RETURN_IF_ERROR(copy_values(deleted_key_, 0, keys_, place.bucket * key_size_, key_size_));
+      copy_values(deleted_key_, 0, keys_, place.bucket * key_size_, key_size_);
       --num_entries_;
     }
     return absl::OkStatus();
@@ -203,9 +192,9 @@ template <class K> class DenseHashTable final : public LookupTable {
       if (!place.found) {
         ++num_entries_;
         ++num_used_;
-        MR_RETURN_IF_ERROR(copy_values(keys.tensor, i * key_size_, keys_, place.bucket * key_size_, key_size_));
+        copy_values(keys.tensor, i * key_size_, keys_, place.bucket * key_size_, key_size_);
       }
-      MR_RETURN_IF_ERROR(copy_values(values, i * value_size_, values_, place.bucket * value_size_, value_size_));
+      copy_values(values, i * value_size_, values_, place.bucket * value_size_, value_size_);
     }
     return absl::OkStatus();
   }

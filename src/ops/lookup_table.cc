@@ -3,7 +3,7 @@
 #include <mutex>
 
 #include "absl/container/flat_hash_map.h"
-#include "kernels/elements.h"
+#include "data/rows.h"
 
 namespace millrace {
 
@@ -42,16 +42,6 @@ absl::string_view key_bytes(const Tensor& keys, int64_t i) {
   return {static_cast<const char*>(keys.raw_data()) + static_cast<size_t>(i) * size, size};
 }
 
-// `count` elements from one tensor into another of the same dtype, both ranges inside.
-absl::Status copy_values(const Tensor& from, int64_t from_begin, Tensor& to, int64_t to_begin, int64_t count) {
-  return with_storage(from.dtype(), [&]<class S>(std::type_identity<S>) {
-    if (count > 0)
-      copy_run(static_cast<const S*>(from.raw_data()) + from_begin, static_cast<S*>(to.raw_mutable_data()) + to_begin,
-               count);
-    return absl::OkStatus();
-  });
-}
-
 // Element i as text, for messages.
 std::string element_text(const Tensor& t, int64_t i) {
   const auto at = static_cast<size_t>(i);
@@ -85,10 +75,11 @@ class Rows {
     if (row < 0) {
       row = size();
       MR_RETURN_IF_ERROR(reserve(row + 1));
-      MR_RETURN_IF_ERROR(copy_values(keys, i, keys_, row, 1));
+      copy_values(keys, i, keys_, row, 1);
       index_.emplace(std::string(key_bytes(keys, i)), row);
     }
-    return copy_values(values, i * width_, values_, row * width_, width_);
+    copy_values(values, i * width_, values_, row * width_, width_);
+    return absl::OkStatus();
   }
 
   absl::Status erase(const Tensor& keys, int64_t i) {
@@ -98,8 +89,9 @@ class Rows {
     index_.erase(found);
     if (row == last) return absl::OkStatus();
     index_[std::string(key_bytes(keys_, last))] = row;
-    MR_RETURN_IF_ERROR(copy_values(keys_, last, keys_, row, 1));
-    return copy_values(values_, last * width_, values_, row * width_, width_);
+    copy_values(keys_, last, keys_, row, 1);
+    copy_values(values_, last * width_, values_, row * width_, width_);
+    return absl::OkStatus();
   }
 
   absl::StatusOr<std::pair<Tensor, Tensor>> copy() const {
@@ -108,8 +100,8 @@ class Rows {
     MR_ASSIGN_OR_RETURN(Tensor keys, make_tensor(type_.key, rows));
     MR_ASSIGN_OR_RETURN(Tensor values, make_tensor(type_.value, shape));
     if (size() > 0) {
-      MR_RETURN_IF_ERROR(copy_values(keys_, 0, keys, 0, size()));
-      MR_RETURN_IF_ERROR(copy_values(values_, 0, values, 0, size() * width_));
+      copy_values(keys_, 0, keys, 0, size());
+      copy_values(values_, 0, values, 0, size() * width_);
     }
     return std::pair(std::move(keys), std::move(values));
   }
@@ -129,8 +121,8 @@ class Rows {
     MR_ASSIGN_OR_RETURN(Tensor keys, make_tensor(type_.key, shape));
     MR_ASSIGN_OR_RETURN(Tensor values, make_tensor(type_.value, values_shape));
     if (capacity > 0) {
-      MR_RETURN_IF_ERROR(copy_values(keys_, 0, keys, 0, size()));
-      MR_RETURN_IF_ERROR(copy_values(values_, 0, values, 0, size() * width_));
+      copy_values(keys_, 0, keys, 0, size());
+      copy_values(values_, 0, values, 0, size() * width_);
     }
     keys_ = std::move(keys);
     values_ = std::move(values);
@@ -149,8 +141,8 @@ absl::Status find_rows(const Rows& rows, const Tensor& keys, const Tensor& defau
   const int64_t width = rows.width();
   for (int64_t i = 0; i < keys.num_elements(); ++i) {
     const int64_t row = rows.row_of(keys, i);
-    MR_RETURN_IF_ERROR(row >= 0 ? copy_values(rows.values(), row * width, *out, i * width, width)
-                                : copy_values(default_value, default_per_key ? i * width : 0, *out, i * width, width));
+    if (row >= 0) copy_values(rows.values(), row * width, *out, i * width, width);
+    else copy_values(default_value, default_per_key ? i * width : 0, *out, i * width, width);
   }
   return absl::OkStatus();
 }

@@ -6,18 +6,18 @@
 
 namespace millrace {
 
-absl::StatusOr<ResourceName> resource_name(const KernelInit& init) {
+absl::StatusOr<ResourceName> resource_name(const KernelInit& init, bool by_node) {
   ResourceName result;
   MR_ASSIGN_OR_RETURN(result.container, init.attr<std::string>("container"));
   MR_ASSIGN_OR_RETURN(result.name, init.attr<std::string>("shared_name"));
   if (result.container.empty()) result.container = ResourceManager::kDefaultContainer;
   if (!result.name.empty()) return result;
   if (init.has_attr("use_node_name_sharing")) {
-    MR_ASSIGN_OR_RETURN(const bool by_node, init.attr<bool>("use_node_name_sharing"));
-    if (by_node) {
-      result.name = init.node().name;
-      return result;
-    }
+    MR_ASSIGN_OR_RETURN(by_node, init.attr<bool>("use_node_name_sharing"));
+  }
+  if (by_node) {
+    result.name = init.node().name;
+    return result;
   }
   static std::atomic<int64_t> count{0};
   result.name = str_cat("_", count.fetch_add(1, std::memory_order_relaxed), "_", init.node().name);
@@ -51,7 +51,7 @@ absl::StatusOr<ResourceName> handle_name(const KernelContext& ctx, int i) {
   MR_ASSIGN_OR_RETURN(const auto variable, ctx.variable(i));
   MR_ASSIGN_OR_RETURN(const Tensor value, variable->value(ctx.node().name));
   if (value.dtype() != DataType::kString || value.num_elements() != 2)
-    return invalid_argument("Handle must be a vector of two strings, but had shape: ", value.shape());
+    return invalid_argument("Resource handle must have 2 elements, but had shape: ", value.shape());
   const auto parts = value.unchecked<std::string>();
   return ResourceName{parts[0], parts[1]};
 }
@@ -66,6 +66,12 @@ absl::Status check_handle_shape(ShapeContext& c, int i) {
   MR_ASSIGN_OR_RETURN(const PartialTensorShape handle, c.with_rank(i, 1));
   if (handle.has_rank() && handle.dim(0) != 2 && handle.dim(0) != -1)
     return invalid_argument("Dimension must be 2 but is ", handle.dim(0));
+  return absl::OkStatus();
+}
+
+absl::Status handles_and_scalars(ShapeContext& c) {
+  for (int i = 0; i < c.num_inputs(); ++i) MR_RETURN_IF_ERROR(check_handle_shape(c, i));
+  for (int i = 0; i < c.num_outputs(); ++i) MR_RETURN_IF_ERROR(c.set_output(i, PartialTensorShape::scalar()));
   return absl::OkStatus();
 }
 

@@ -4,11 +4,11 @@
 
 #include "data/queue.h"
 
-#include <atomic>
 #include <limits>
 
+#include "op/shape_context.h"
 #include "ops/families.h"
-#include "ops/ref_handle.h"
+#include "ops/named_resource.h"
 
 namespace millrace {
 namespace {
@@ -43,28 +43,17 @@ class QueueKernel : public Kernel {
  public:
   absl::Status init(KernelInit& init) final {
     MR_RETURN_IF_ERROR(configure(init, &options_));
-    MR_ASSIGN_OR_RETURN(container_, init.attr<std::string>("container"));
-    MR_ASSIGN_OR_RETURN(options_.name, init.attr<std::string>("shared_name"));
-    if (container_.empty()) container_ = ResourceManager::kDefaultContainer;
-    if (!options_.name.empty()) return absl::OkStatus();
-    static std::atomic<int64_t> count{0};  // a queue of its own, as TensorFlow names it
-    options_.name = str_cat("_", count.fetch_add(1), "_", init.node().name);
+    MR_ASSIGN_OR_RETURN(name_, resource_name(init));
+    options_.name = name_.name;
     return absl::OkStatus();
   }
 
   absl::Status compute(KernelContext& ctx) final {
-    MR_ASSIGN_OR_RETURN(const auto queue, ctx.resources().lookup_or_create<Queue>(container_, options_.name, [&] {
+    MR_ASSIGN_OR_RETURN(const auto queue, ctx.resources().lookup_or_create<Queue>(name_.container, name_.name, [&] {
       return absl::StatusOr<std::shared_ptr<Queue>>(std::make_shared<Queue>(options_, order()));
     }));
     MR_RETURN_IF_ERROR(check_same(queue->options()));
-    ResourceHandle handle;
-    handle.device = ctx.node().device;
-    handle.container = container_;
-    handle.name = options_.name;
-    handle.type_name = "Queue";
-    handle.dtypes = options_.types;
-    handle.shapes = options_.shapes;
-    return set_handle(ctx, 0, std::move(handle));
+    return set_handle(ctx, 0, name_, "Queue", options_.types, options_.shapes);
   }
   bool is_cheap() const override { return true; }
 
@@ -88,7 +77,7 @@ class QueueKernel : public Kernel {
   }
 
   QueueOptions options_;
-  std::string container_;
+  ResourceName name_;
 };
 
 class FifoQueue final : public QueueKernel {
@@ -154,7 +143,7 @@ class QueueAccess : public AsyncKernel {
   }
 
   void compute_async(KernelContext& ctx, Done done) final {
-    absl::StatusOr<std::shared_ptr<Queue>> found = resource_of<Queue>(ctx, 0);
+    absl::StatusOr<std::shared_ptr<Queue>> found = find_resource<Queue>(ctx, 0);
     if (!found.ok()) return done(found.status());
     const std::shared_ptr<Queue> queue = *std::move(found);
     // The callback keeps the queue alive, should the session forget it meanwhile.
@@ -231,14 +220,14 @@ class Close final : public QueueAccess {
 
 class Size final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(const auto queue, resource_of<Queue>(ctx, 0));
+    MR_ASSIGN_OR_RETURN(const auto queue, find_resource<Queue>(ctx, 0));
     return ctx.set_scalar(0, static_cast<int32_t>(queue->size()));
   }
 };
 
 class IsClosed final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(const auto queue, resource_of<Queue>(ctx, 0));
+    MR_ASSIGN_OR_RETURN(const auto queue, find_resource<Queue>(ctx, 0));
     return ctx.set_scalar(0, queue->is_closed());
   }
 };
@@ -323,7 +312,7 @@ void register_making(Registry& registry, const Generation& g) {
         .attr(shapes)
         .attr("capacity: int = -1")
         .stateful()
-        .shape(g.v2 ? queue_handle_shape : ref_handle_shape)
+        .shape(g.v2 ? queue_handle_shape : named_handle_shape)
         .not_differentiable();
   };
   const auto finish = [](OpBuilder op) { return op.attr("container: string = ''").attr("shared_name: string = ''"); };
@@ -341,7 +330,7 @@ void register_making(Registry& registry, const Generation& g) {
       .cpu<RandomShuffleQueue>()
       .doc("A queue whose elements leave in random order.");
   finish(queue("PriorityQueue", "component_types: list(type) >= 0 = []", "shapes: list(shape) >= 0"))
-      .shape(g.v2 ? priority_handle_shape : ref_handle_shape)
+      .shape(g.v2 ? priority_handle_shape : named_handle_shape)
       .cpu<PriorityQueue>()
       .doc("A queue whose elements leave by their first component, the smallest first.");
 }
@@ -374,15 +363,15 @@ void register_using(Registry& registry, const Generation& g) {
       .cpu<DequeueBatch<true>>()
       .doc("Takes n elements as one batch, or what a closed queue still holds.");
 
-  op("QueueClose", enqueue_shape, ref_handles_and_scalars)
+  op("QueueClose", enqueue_shape, handles_and_scalars)
       .attr("cancel_pending_enqueues: bool = false")
       .cpu<Close>()
       .doc("Ends enqueueing; what a queue holds can still be dequeued.");
-  op("QueueSize", queue_scalar_shape, ref_handles_and_scalars)
+  op("QueueSize", queue_scalar_shape, handles_and_scalars)
       .output("size: int32")
       .cpu<Size>()
       .doc("How many elements a queue holds.");
-  op("QueueIsClosed", queue_scalar_shape, ref_handles_and_scalars)
+  op("QueueIsClosed", queue_scalar_shape, handles_and_scalars)
       .output("is_closed: bool")
       .cpu<IsClosed>()
       .doc("Whether a queue was closed.");
@@ -391,14 +380,14 @@ void register_using(Registry& registry, const Generation& g) {
 // A queue's handle in the old form, for readers of that form.
 class FakeQueue final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(ResourceHandle handle, ctx.handle(0));
-    return set_handle(ctx, 0, std::move(handle));
+    MR_ASSIGN_OR_RETURN(const ResourceName queue, handle_name(ctx, 0));
+    return set_handle(ctx, 0, queue, "Queue");
   }
 };
 
 absl::Status fake_queue_shape(ShapeContext& c) {
   MR_RETURN_IF_ERROR(c.with_rank(0, 0).status());
-  return ref_handle_shape(c);
+  return named_handle_shape(c);
 }
 
 }  // namespace

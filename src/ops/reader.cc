@@ -5,8 +5,9 @@
 
 #include <limits>
 
+#include "op/shape_context.h"
 #include "ops/families.h"
-#include "ops/ref_handle.h"
+#include "ops/named_resource.h"
 
 namespace millrace {
 namespace {
@@ -15,10 +16,7 @@ namespace {
 class ReaderKernel : public Kernel {
  public:
   absl::Status init(KernelInit& init) final {
-    MR_ASSIGN_OR_RETURN(container_, init.attr<std::string>("container"));
-    MR_ASSIGN_OR_RETURN(name_, init.attr<std::string>("shared_name"));
-    if (container_.empty()) container_ = ResourceManager::kDefaultContainer;
-    if (name_.empty()) name_ = init.node().name;
+    MR_ASSIGN_OR_RETURN(name_, resource_name(init, /*by_node=*/true));
     return configure(init);
   }
 
@@ -26,22 +24,17 @@ class ReaderKernel : public Kernel {
     MR_RETURN_IF_ERROR(
         ctx.resources()
             .lookup_or_create<Reader>(
-                container_, name_,
+                name_.container, name_.name,
                 [&] { return absl::StatusOr<std::shared_ptr<Reader>>(std::make_shared<Reader>(format())); })
             .status());
-    ResourceHandle handle;
-    handle.device = ctx.node().device;
-    handle.container = container_;
-    handle.name = name_;
-    handle.type_name = "Reader";
-    return set_handle(ctx, 0, std::move(handle));
+    return set_handle(ctx, 0, name_, "Reader");
   }
   bool is_cheap() const override { return true; }
 
  private:
   virtual absl::Status configure(KernelInit&) { return absl::OkStatus(); }
   virtual std::unique_ptr<RecordFormat> format() const = 0;
-  std::string container_, name_;
+  ResourceName name_;
 };
 
 absl::Status read_count(KernelInit& init, const char* name, int64_t* count) {
@@ -106,8 +99,8 @@ class ReadKernel : public AsyncKernel {
   virtual absl::Status emit(KernelContext& ctx, Reader::Records records) const = 0;
 
   absl::Status start(KernelContext& ctx, const Done& done) {
-    MR_ASSIGN_OR_RETURN(const std::shared_ptr<Reader> reader, resource_of<Reader>(ctx, 0));
-    MR_ASSIGN_OR_RETURN(std::shared_ptr<Queue> queue, resource_of<Queue>(ctx, 1));
+    MR_ASSIGN_OR_RETURN(const std::shared_ptr<Reader> reader, find_resource<Reader>(ctx, 0));
+    MR_ASSIGN_OR_RETURN(std::shared_ptr<Queue> queue, find_resource<Queue>(ctx, 1));
     MR_ASSIGN_OR_RETURN(const int64_t records, count(ctx));
     reader->read(records, std::move(queue), ctx.cancellation(),
                  [this, &ctx, done](absl::Status status, Reader::Records found) {
@@ -142,21 +135,21 @@ class ReaderReadUpTo final : public ReadKernel {
 
 class NumRecordsProduced final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(const auto reader, resource_of<Reader>(ctx, 0));
+    MR_ASSIGN_OR_RETURN(const auto reader, find_resource<Reader>(ctx, 0));
     return ctx.set_scalar(0, reader->num_records_produced());
   }
 };
 
 class NumWorkUnitsCompleted final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(const auto reader, resource_of<Reader>(ctx, 0));
+    MR_ASSIGN_OR_RETURN(const auto reader, find_resource<Reader>(ctx, 0));
     return ctx.set_scalar(0, reader->num_work_units_completed());
   }
 };
 
 class SerializeState final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(const auto reader, resource_of<Reader>(ctx, 0));
+    MR_ASSIGN_OR_RETURN(const auto reader, find_resource<Reader>(ctx, 0));
     MR_ASSIGN_OR_RETURN(std::string state, reader->serialize_state());
     return ctx.set_scalar(0, std::move(state));
   }
@@ -164,7 +157,7 @@ class SerializeState final : public Kernel {
 
 class RestoreState final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(const auto reader, resource_of<Reader>(ctx, 0));
+    MR_ASSIGN_OR_RETURN(const auto reader, find_resource<Reader>(ctx, 0));
     MR_ASSIGN_OR_RETURN(const std::string state, ctx.scalar<std::string>(1));
     return reader->restore_state(state);
   }
@@ -172,7 +165,7 @@ class RestoreState final : public Kernel {
 
 class Reset final : public Kernel {
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(const auto reader, resource_of<Reader>(ctx, 0));
+    MR_ASSIGN_OR_RETURN(const auto reader, find_resource<Reader>(ctx, 0));
     reader->reset();
     return absl::OkStatus();
   }
@@ -180,29 +173,15 @@ class Reset final : public Kernel {
 
 // --- shapes
 
-absl::Status scalars(ShapeContext& c) {
-  for (int i = 0; i < c.num_inputs(); ++i) MR_RETURN_IF_ERROR(c.with_rank(i, 0).status());
-  return scalar_shape(c);
-}
-
-absl::Status read_up_to_outputs(ShapeContext& c) {
+absl::Status read_up_to_shape(ShapeContext& c) {
+  for (int i = 0; i < 2; ++i) MR_RETURN_IF_ERROR(check_handle_shape(c, i));
   MR_RETURN_IF_ERROR(c.with_rank(2, 0).status());
   for (int i = 0; i < 2; ++i) MR_RETURN_IF_ERROR(c.set_output(i, unknown_shape_of_rank(1)));
   return absl::OkStatus();
 }
 
-absl::Status read_up_to_shape(ShapeContext& c) {
-  for (int i = 0; i < 2; ++i) MR_RETURN_IF_ERROR(c.with_rank(i, 0).status());
-  return read_up_to_outputs(c);
-}
-
-absl::Status ref_read_up_to_shape(ShapeContext& c) {
-  for (int i = 0; i < 2; ++i) MR_RETURN_IF_ERROR(check_ref_handle(c, i));
-  return read_up_to_outputs(c);
-}
-
-absl::Status ref_restore_shape(ShapeContext& c) {
-  MR_RETURN_IF_ERROR(check_ref_handle(c, 0));
+absl::Status restore_shape(ShapeContext& c) {
+  MR_RETURN_IF_ERROR(check_handle_shape(c, 0));
   return c.with_rank(1, 0).status();
 }
 
@@ -224,7 +203,7 @@ void register_making(Registry& registry, const Generation& g) {
     return op.attr("container: string = ''")
         .attr("shared_name: string = ''")
         .stateful()
-        .shape(g.v2 ? scalars : ref_handle_shape)
+        .shape(named_handle_shape)
         .not_differentiable();
   };
   finish(reader("TextLineReader").attr("skip_header_lines: int = 0"))
@@ -249,7 +228,7 @@ void register_using(Registry& registry, const Generation& g) {
   const auto op = [&](const char* name) {
     OpBuilder builder = registry.op(str_cat(name, g.suffix)).input(g.reader);
     if (g.v2) builder.stateful();
-    return builder.shape(g.v2 ? scalars : ref_handles_and_scalars).not_differentiable();
+    return builder.shape(handles_and_scalars).not_differentiable();
   };
   op("ReaderRead")
       .input(g.queue)
@@ -262,7 +241,7 @@ void register_using(Registry& registry, const Generation& g) {
       .input("num_records: int64")
       .output("keys: string")
       .output("values: string")
-      .shape(g.v2 ? read_up_to_shape : ref_read_up_to_shape)
+      .shape(read_up_to_shape)
       .cpu<ReaderReadUpTo>()
       .doc("The next records, all of one file: so many, or what is left of it.");
   op("ReaderNumRecordsProduced")
@@ -276,7 +255,7 @@ void register_using(Registry& registry, const Generation& g) {
   op("ReaderSerializeState").output("state: string").cpu<SerializeState>().doc("A reader's state, where it keeps one.");
   op("ReaderRestoreState")
       .input("state: string")
-      .shape(g.v2 ? scalars : ref_restore_shape)
+      .shape(restore_shape)
       .cpu<RestoreState>()
       .doc("Puts a reader into a state that was told before.");
   op("ReaderReset").cpu<Reset>().doc("Puts a reader into its first state.");

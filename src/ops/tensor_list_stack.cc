@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/elements.h"
+#include "data/rows.h"
 #include "op/gradient_context.h"
 #include "ops/families.h"
 #include "ops/gradient_ops.h"
@@ -11,16 +11,6 @@
 
 namespace millrace {
 namespace {
-
-// Copies all of `from` to element `at` of `to`; it must fit.
-absl::Status place(const Tensor& from, Tensor& to, int64_t at) {
-  return with_storage(from.dtype(), [&]<class S>(std::type_identity<S>) {
-    if (from.num_elements() > 0)
-      copy_run(static_cast<const S*>(from.raw_data()), static_cast<S*>(to.raw_mutable_data()) + at,
-               from.num_elements());
-    return absl::OkStatus();
-  });
-}
 
 const Tensor* element_at(const TensorList& list, int64_t i) {
   const auto found = list.elements.find(i);
@@ -66,7 +56,7 @@ class TensorListStack final : public Kernel {
     MR_ASSIGN_OR_RETURN(Tensor out, complete ? make_tensor(dtype_, all) : make_zeroed_tensor(dtype_, all));
     for (const auto& [at, value] : list->elements) {
       MR_RETURN_IF_ERROR(check_fits(value, element, "TensorListStack"));
-      MR_RETURN_IF_ERROR(place(value, out, at * element.num_elements()));
+      copy_values(value, 0, out, at * element.num_elements(), value.num_elements());
     }
     return ctx.set_output(0, std::move(out));
   }
@@ -97,19 +87,11 @@ class TensorListGather final : public Kernel {
       const Tensor* value = element_at(*list, indices[i]);
       if (value == nullptr) continue;
       MR_RETURN_IF_ERROR(check_fits(*value, element, "TensorListGather"));
-      MR_RETURN_IF_ERROR(place(*value, out, static_cast<int64_t>(i) * element.num_elements()));
+      copy_values(*value, 0, out, static_cast<int64_t>(i) * element.num_elements(), value->num_elements());
     }
     return ctx.set_output(0, std::move(out));
   }
 };
-
-// Row i of a tensor in a buffer of its own, so that the list does not keep the whole tensor.
-absl::StatusOr<Tensor> row_of(const Tensor& tensor, int64_t i) {
-  const TensorShape shape = remove_dim(tensor.shape(), 0);
-  MR_ASSIGN_OR_RETURN(const Tensor part, slice_rows(tensor, i, i + 1));
-  MR_ASSIGN_OR_RETURN(const Tensor row, reshaped(part, shape));
-  return deep_copy(row);
-}
 
 absl::Status check_rows(const Tensor& tensor, const PartialTensorShape& element_shape) {
   if (tensor.rank() < 1) return invalid_argument("Tensor must be at least a vector, but saw shape: ", tensor.shape());
@@ -131,7 +113,7 @@ class TensorListFromTensor final : public Kernel {
     MR_RETURN_IF_ERROR(check_rows(tensor, list.element_shape));
     list.size = tensor.dim(0);
     for (int64_t i = 0; i < list.size; ++i) {
-      MR_ASSIGN_OR_RETURN(Tensor row, row_of(tensor, i));
+      MR_ASSIGN_OR_RETURN(Tensor row, copy_row(tensor, i));
       list.elements.emplace_hint(list.elements.end(), i, std::move(row));
     }
     return output_list(ctx, 0, std::move(list));
@@ -141,7 +123,7 @@ class TensorListFromTensor final : public Kernel {
 // Rows of `tensor` set at `indices`, the list grown to the highest of them.
 absl::Status scatter(const Tensor& tensor, std::span<const int32_t> indices, TensorList& list) {
   for (size_t i = 0; i < indices.size(); ++i) {
-    MR_ASSIGN_OR_RETURN(Tensor row, row_of(tensor, static_cast<int64_t>(i)));
+    MR_ASSIGN_OR_RETURN(Tensor row, copy_row(tensor, static_cast<int64_t>(i)));
     list.elements.insert_or_assign(indices[i], std::move(row));
   }
   return absl::OkStatus();
@@ -276,7 +258,8 @@ class TensorListConcat final : public Kernel {
     MR_ASSIGN_OR_RETURN(Tensor out, make_zeroed_tensor(list.dtype, shape));
     int64_t at = 0;
     for (int64_t i = 0; i < list.size; ++i) {
-      if (const Tensor* value = element_at(list, i)) MR_RETURN_IF_ERROR(place(*value, out, at * row.num_elements()));
+      if (const Tensor* value = element_at(list, i))
+        copy_values(*value, 0, out, at * row.num_elements(), value->num_elements());
       at += lengths[static_cast<size_t>(i)];
     }
     MR_RETURN_IF_ERROR(ctx.set_output(0, std::move(out)));

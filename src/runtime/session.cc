@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+
 namespace millrace {
 namespace {
 

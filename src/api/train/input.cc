@@ -266,31 +266,23 @@ int64_t checked_threads(int64_t num_threads) {
   return num_threads;
 }
 
-Batching batching(const char* kind, const Input& batch_size, const Input& keep_input, const BatchOptions& o) {
-  return {.kind = kind,
-          .batch_size = batch_size,
-          .keep_input = keep_input,
-          .num_threads = checked_threads(o.num_threads),
-          .capacity = o.capacity,
-          .enqueue_many = o.enqueue_many,
-          .dynamic_pad = o.dynamic_pad,
-          .allow_smaller_final_batch = o.allow_smaller_final_batch,
-          .shapes = o.shapes,
-          .shared_name = o.shared_name,
-          .name = o.name};
-}
-
-Batching batching(const char* kind, const Input& batch_size, const Input& keep_input, const BatchJoinOptions& o) {
-  return {.kind = kind,
-          .batch_size = batch_size,
-          .keep_input = keep_input,
-          .capacity = o.capacity,
-          .enqueue_many = o.enqueue_many,
-          .dynamic_pad = o.dynamic_pad,
-          .allow_smaller_final_batch = o.allow_smaller_final_batch,
-          .shapes = o.shapes,
-          .shared_name = o.shared_name,
-          .name = o.name};
+// Of any of the four kinds of options; what a kind lacks stays at its default.
+template <class Options>
+Batching batching(const char* kind, const Input& batch_size, const Input& keep_input, int64_t capacity,
+                  const Options& o) {
+  Batching b{.kind = kind,
+             .batch_size = batch_size,
+             .keep_input = keep_input,
+             .capacity = capacity,
+             .enqueue_many = o.enqueue_many,
+             .allow_smaller_final_batch = o.allow_smaller_final_batch,
+             .shapes = o.shapes,
+             .shared_name = o.shared_name,
+             .name = o.name};
+  if constexpr (requires { o.num_threads; }) b.num_threads = checked_threads(o.num_threads);
+  if constexpr (requires { o.dynamic_pad; }) b.dynamic_pad = o.dynamic_pad;
+  if constexpr (requires { o.seed; }) b.seed = o.seed;
+  return b;
 }
 
 template <class Options>
@@ -299,17 +291,9 @@ Batching shuffling(const char* kind, const Input& batch_size, int64_t capacity, 
   if (min_after_dequeue < 0) raise(invalid_argument("min_after_dequeue must be >= 0, got ", min_after_dequeue, "."));
   if (capacity <= min_after_dequeue)
     raise(invalid_argument("capacity ", capacity, " must be bigger than min_after_dequeue ", min_after_dequeue, "."));
-  return {.kind = kind,
-          .batch_size = batch_size,
-          .keep_input = keep_input,
-          .capacity = capacity,
-          .min_after_dequeue = min_after_dequeue,
-          .seed = o.seed,
-          .enqueue_many = o.enqueue_many,
-          .allow_smaller_final_batch = o.allow_smaller_final_batch,
-          .shapes = o.shapes,
-          .shared_name = o.shared_name,
-          .name = o.name};
+  Batching b = batching(kind, batch_size, keep_input, capacity, o);
+  b.min_after_dequeue = min_after_dequeue;
+  return b;
 }
 
 }  // namespace
@@ -320,7 +304,7 @@ std::vector<Output> batch(const std::vector<Output>& tensors, const Input& batch
 
 std::vector<Output> maybe_batch(const std::vector<Output>& tensors, const Input& keep_input, const Input& batch_size,
                                 const BatchOptions& o) {
-  return make_batches({tensors}, batching("batch", batch_size, keep_input, o));
+  return make_batches({tensors}, batching("batch", batch_size, keep_input, o.capacity, o));
 }
 
 std::vector<Output> batch_join(const Lists& tensors_list, const Input& batch_size, const BatchJoinOptions& o) {
@@ -329,7 +313,7 @@ std::vector<Output> batch_join(const Lists& tensors_list, const Input& batch_siz
 
 std::vector<Output> maybe_batch_join(const Lists& tensors_list, const Input& keep_input, const Input& batch_size,
                                      const BatchJoinOptions& o) {
-  return make_batches(tensors_list, batching("batch_join", batch_size, keep_input, o));
+  return make_batches(tensors_list, batching("batch_join", batch_size, keep_input, o.capacity, o));
 }
 
 std::vector<Output> shuffle_batch(const std::vector<Output>& tensors, const Input& batch_size, int64_t capacity,
@@ -340,9 +324,7 @@ std::vector<Output> shuffle_batch(const std::vector<Output>& tensors, const Inpu
 std::vector<Output> maybe_shuffle_batch(const std::vector<Output>& tensors, const Input& batch_size, int64_t capacity,
                                         int64_t min_after_dequeue, const Input& keep_input,
                                         const ShuffleBatchOptions& o) {
-  Batching b = shuffling("shuffle_batch", batch_size, capacity, min_after_dequeue, keep_input, o);
-  b.num_threads = checked_threads(o.num_threads);
-  return make_batches({tensors}, b);
+  return make_batches({tensors}, shuffling("shuffle_batch", batch_size, capacity, min_after_dequeue, keep_input, o));
 }
 
 std::vector<Output> shuffle_batch_join(const Lists& tensors_list, const Input& batch_size, int64_t capacity,
