@@ -115,7 +115,7 @@ def gan(target, folder):
 def queue_pipeline(target, folder):
     queue = tf.FIFOQueue(4, [tf.int32], shapes=[[]])
     counter = tf.Variable(0, name='counter')
-    enqueue = queue.enqueue(tf.assign_add(counter, 1))
+    enqueue = queue.enqueue(2 * tf.assign_add(counter, 1))  # a value of its own: TensorFlow's queue may alias a variable's buffer
     runner = tf.train.QueueRunner(queue, [enqueue])
     batch = queue.dequeue_many(5)
     with tf.Session(target, config=CONFIG) as session:
