@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "kernels/onednn_conv.h"
@@ -50,6 +51,7 @@ std::vector<Case> cases() {
           {"depthwise", image(2, 16, 16, dim(9, 3, 1, 1, 1), dim(9, 3, 1, 1, 1), 16)},
           {"depthwise_multiplier", image(2, 3, 6, dim(9, 3, 2, 1, 1), dim(9, 3, 2, 1, 1), 3)},
           {"channels_first", image(2, 3, 8, dim(9, 3, 1, 1, 1), dim(7, 3, 1, 1, 1), 1, true)},
+          {"wide_steps_and_much_padding", image(2, 3, 2, dim(6, 3, 1, 0, 0), dim(7, 4, 2, 5, 0))},
           {"volume", volume}};
 }
 
@@ -100,6 +102,28 @@ TEST_P(ConvolutionTest, gradients_are_adjoint) {
   };
   EXPECT_NEAR(dot(dy, y), dot(x, dx), 1e-9);
   EXPECT_NEAR(dot(dy, y), dot(w, dw), 1e-9);
+}
+
+// Working memory belongs to the call: what one thread made, another runs.
+TEST_P(ConvolutionTest, runs_on_other_threads_than_the_one_that_made_it) {
+  const std::vector<float> x = numbers(x_size, 1), w = numbers(w_size, 2), dy = numbers(y_size, 3);
+  struct Results {
+    std::vector<float> y, dx, dw;
+    bool operator==(const Results&) const = default;
+  };
+  const auto compute = [&](Results* r) {
+    *r = {std::vector<float>(y_size), std::vector<float>(x_size), std::vector<float>(w_size)};
+    EXPECT_TRUE(onednn_convolve(s, x.data(), w.data(), nullptr, nullptr, r->y.data()).ok());
+    EXPECT_TRUE(onednn_convolve_input_grad(s, w.data(), dy.data(), r->dx.data()).ok());
+    EXPECT_TRUE(onednn_convolve_filter_grad(s, x.data(), dy.data(), r->dw.data()).ok());
+  };
+  Results first;
+  std::thread(compute, &first).join();
+  std::vector<Results> others(4);
+  std::vector<std::thread> threads;
+  for (Results& r : others) threads.emplace_back(compute, &r);
+  for (std::thread& t : threads) t.join();
+  for (const Results& r : others) EXPECT_EQ(r, first);
 }
 
 TEST_P(ConvolutionTest, bias_side_and_activation_follow_in_one_sweep) {

@@ -1,6 +1,9 @@
 #include "kernels/onednn.h"
 
+#include <algorithm>
 #include <memory>
+#include <new>
+#include <optional>
 
 #include "kernels/onednn_primitives.h"
 #include "kernels/parallel.h"
@@ -18,6 +21,33 @@ const dnnl::engine& engine() {
 dnnl::stream& stream() {
   thread_local dnnl::stream s(engine());
   return s;
+}
+
+dnnl::primitive_attr attributes(const dnnl::post_ops& ops) {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  attr.set_post_ops(ops);
+  return attr;
+}
+
+namespace {
+
+Buffer* allocate(size_t bytes) {
+  Buffer* const buffer = process_allocator()->allocate(std::max<size_t>(bytes, 1));
+  return buffer ? buffer : throw std::bad_alloc();
+}
+
+}  // namespace
+
+Temporary::Temporary(const dnnl::memory::desc& desc)
+    : buffer_(allocate(desc.get_size())), memory_(desc, engine(), buffer_->data()) {}
+
+void run(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
+         std::unordered_map<int, dnnl::memory> arguments) {
+  std::optional<Temporary> working;
+  if (scratchpad.get_size() > 0) arguments.emplace(DNNL_ARG_SCRATCHPAD, working.emplace(scratchpad).memory());
+  primitive.execute(stream(), arguments);
+  stream().wait();
 }
 
 absl::Status failure(std::string_view what, const dnnl::error& e) {
@@ -44,19 +74,10 @@ namespace {
 
 using onednn::engine;
 using onednn::failure;
-using onednn::stream;
-
-// A primitive is to run with as many threads as it was made for, and may split sums by them.
-void execute(const dnnl::primitive& primitive, const std::unordered_map<int, dnnl::memory>& arguments) {
-  run_in_team([&] {
-    primitive.execute(stream(), arguments);
-    stream().wait();
-  });
-}
 
 struct MatMul {
   dnnl::matmul primitive;
-  dnnl::memory::desc a, b, c, bias;
+  dnnl::memory::desc a, b, c, bias, scratchpad;
 };
 
 dnnl::memory::desc matrices(int64_t batch, int64_t rows, int64_t cols, bool transposed) {
@@ -73,17 +94,20 @@ std::shared_ptr<const MatMul> make_matmul(const MatMulShape& s) {
   made->a = matrices(single ? 0 : s.broadcast_a ? 1 : batch, s.m, s.k, s.transpose_a);
   made->b = matrices(single ? 0 : s.broadcast_b ? 1 : batch, s.k, s.n, s.transpose_b);
   made->c = matrices(batch, s.m, s.n, false);
-  dnnl::primitive_attr attr;
   dnnl::post_ops ops;
   onednn::append_activation(s.activation, s.alpha, &ops);
-  attr.set_post_ops(ops);
+  const dnnl::primitive_attr attr = onednn::attributes(ops);
+  const auto set = [&](const dnnl::matmul::primitive_desc& pd) {
+    made->primitive = dnnl::matmul(pd);
+    made->scratchpad = pd.scratchpad_desc();
+  };
   if (s.has_bias) {
     using Dims = dnnl::memory::dims;
     made->bias = dnnl::memory::desc(single ? Dims{1, s.n} : Dims{1, 1, s.n}, dnnl::memory::data_type::f32,
                                     single ? Dims{s.n, 1} : Dims{s.n, s.n, 1});
-    made->primitive = dnnl::matmul({{made->a, made->b, made->bias, made->c}, attr, engine()});
+    set({{made->a, made->b, made->bias, made->c}, attr, engine()});
   } else {
-    made->primitive = dnnl::matmul({{made->a, made->b, made->c}, attr, engine()});
+    set({{made->a, made->b, made->c}, attr, engine()});
   }
   return made;
 }
@@ -103,13 +127,11 @@ absl::Status onednn_matmul(const MatMulShape& shape, const float* a, const float
   const std::shared_ptr<const MatMul> m = cache().get(shape, make_matmul);
   const dnnl::engine& e = engine();
   const dnnl::memory src(m->a, e, const_cast<float*>(a)), weights(m->b, e, const_cast<float*>(b)), dst(m->c, e, c);
-  if (shape.has_bias) {
-    const dnnl::memory add(m->bias, e, const_cast<float*>(bias));
-    execute(m->primitive,
-            {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}, {DNNL_ARG_BIAS, add}});
-  } else {
-    execute(m->primitive, {{DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}});
-  }
+  std::unordered_map<int, dnnl::memory> arguments = {
+      {DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, dst}};
+  if (shape.has_bias) arguments.emplace(DNNL_ARG_BIAS, dnnl::memory(m->bias, e, const_cast<float*>(bias)));
+  // A primitive is to run with as many threads as it was made for, and may split sums by them.
+  run_in_team([&] { onednn::run(m->primitive, m->scratchpad, std::move(arguments)); });
   return absl::OkStatus();
 } catch (const dnnl::error& e) {
   return failure("matmul", e);

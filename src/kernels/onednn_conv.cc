@@ -1,8 +1,8 @@
 #include "kernels/onednn_conv.h"
 
 #include <cstdlib>
+#include <optional>
 #include <string_view>
-#include <vector>
 
 #include "kernels/onednn_primitives.h"
 #include "kernels/team.h"
@@ -11,7 +11,6 @@ namespace millrace {
 namespace {
 
 using onednn::engine;
-using onednn::stream;
 using Dims = dnnl::memory::dims;
 using Desc = dnnl::memory::desc;
 constexpr auto kFloat = dnnl::memory::data_type::f32;
@@ -27,37 +26,15 @@ struct Key {
   }
 };
 
-// Memory for a reordered filter, kept from call to call; each running call takes its own.
-class Buffers {
- public:
-  std::unique_ptr<dnnl::memory> take(const Desc& desc) {
-    {
-      std::lock_guard lock(mutex_);
-      if (!free_.empty()) {
-        auto buffer = std::move(free_.back());
-        free_.pop_back();
-        return buffer;
-      }
-    }
-    return std::make_unique<dnnl::memory>(desc, engine());
-  }
-  void give_back(std::unique_ptr<dnnl::memory> buffer) {
-    std::lock_guard lock(mutex_);
-    free_.push_back(std::move(buffer));
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<dnnl::memory>> free_;
-};
-
 struct Convolution {
   bool declined = true;  // oneDNN has no fast way; the rest is empty
   dnnl::primitive primitive;
   Desc input, output, bias, filter;  // filter: as the primitive wants it
   Desc plain_filter;                 // as the caller has it
-  dnnl::reorder reorder;             // between the two, in the direction that is needed; unset where they agree
-  std::shared_ptr<Buffers> buffers;  // null where they agree
+  Desc scratchpad;
+  bool is_reordered = false;  // the two filters differ; the rest is for that
+  dnnl::reorder reorder;      // between the two, in the direction that is needed
+  Desc reorder_scratchpad;
 };
 
 // Two spatial dimensions unless the outermost is used.
@@ -127,20 +104,18 @@ template <class PrimitiveDesc> bool is_fast(const PrimitiveDesc& pd, const Desc&
   if (name.starts_with("ref") || name.starts_with("simple")) return false;
   constexpr size_t kSlack = size_t{1} << 24;
   const size_t tensors = d.input.get_size() + d.output.get_size() + d.plain_filter.get_size();
-  return wanted_filter.get_size() <= 4 * tensors + kSlack &&
-         static_cast<size_t>(pd.query_s64(dnnl::query::memory_consumption_s64)) <= 4 * tensors + kSlack;
+  return wanted_filter.get_size() <= 4 * tensors + kSlack && pd.scratchpad_desc().get_size() <= 4 * tensors + kSlack;
 }
 
 dnnl::convolution_forward::primitive_desc forward_desc(const ConvShape& s, const Descs& d) {
-  dnnl::primitive_attr attr;
   dnnl::post_ops ops;
   if (s.has_side) ops.append_sum(1.0f);
   onednn::append_activation(s.activation, s.alpha, &ops);
-  attr.set_post_ops(ops);
   const auto kind = dnnl::prop_kind::forward_training;
   const auto how = dnnl::algorithm::convolution_direct;
-  return {
-      {kind, how, d.input, d.any_filter, d.bias, d.output, d.strides, d.dilations, d.before, d.after}, attr, engine()};
+  return {{kind, how, d.input, d.any_filter, d.bias, d.output, d.strides, d.dilations, d.before, d.after},
+          onednn::attributes(ops),
+          engine()};
 }
 
 void make_primitive(const Key& key, const Descs& d, Convolution* made) {
@@ -151,17 +126,20 @@ void make_primitive(const Key& key, const Descs& d, Convolution* made) {
     if (made->declined) return;
     made->filter = filter;
     made->primitive = dnnl::primitive(pd);
+    made->scratchpad = pd.scratchpad_desc();
   };
   switch (key.direction) {
     case Direction::kForward: return set(forward, forward.weights_desc());
     case Direction::kInputGrad: {
       const dnnl::convolution_backward_data::primitive_desc pd(
-          {how, d.input, d.any_filter, d.output, d.strides, d.dilations, d.before, d.after}, engine(), forward);
+          {how, d.input, d.any_filter, d.output, d.strides, d.dilations, d.before, d.after}, onednn::attributes(),
+          engine(), forward);
       return set(pd, pd.weights_desc());
     }
     case Direction::kFilterGrad: {
       const dnnl::convolution_backward_weights::primitive_desc pd(
-          {how, d.input, d.any_filter, d.output, d.strides, d.dilations, d.before, d.after}, engine(), forward);
+          {how, d.input, d.any_filter, d.output, d.strides, d.dilations, d.before, d.after}, onednn::attributes(),
+          engine(), forward);
       return set(pd, pd.diff_weights_desc());
     }
   }
@@ -185,8 +163,10 @@ std::shared_ptr<const Convolution> make_convolution(const Key& key) {
   if (made->filter != d.plain_filter) {
     const bool out = key.direction == Direction::kFilterGrad;
     const Desc &from = out ? made->filter : d.plain_filter, &to = out ? d.plain_filter : made->filter;
-    made->reorder = dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to));
-    made->buffers = std::make_shared<Buffers>();
+    const dnnl::reorder::primitive_desc pd(engine(), from, engine(), to, onednn::attributes());
+    made->is_reordered = true;
+    made->reorder = dnnl::reorder(pd);
+    made->reorder_scratchpad = pd.scratchpad_desc();
   }
   return made;
 }
@@ -203,34 +183,30 @@ dnnl::memory wrap(const Desc& desc, const float* data) { return {desc, engine(),
 class Filter {
  public:
   Filter(const Convolution& c, const float* plain) : c_(c), plain_(wrap(c.plain_filter, plain)) {
-    if (c.buffers) blocked_ = c.buffers->take(c.filter);
+    if (c.is_reordered) blocked_.emplace(c.filter);
   }
-  ~Filter() {
-    if (blocked_) c_.buffers->give_back(std::move(blocked_));
-  }
-  Filter(const Filter&) = delete;
-  Filter& operator=(const Filter&) = delete;
-  const dnnl::memory& memory() const { return blocked_ ? *blocked_ : plain_; }
+  const dnnl::memory& memory() const { return blocked_ ? blocked_->memory() : plain_; }
   void read() {
-    if (blocked_) c_.reorder.execute(stream(), const_cast<dnnl::memory&>(plain_), *blocked_);
+    if (blocked_) reorder(plain_, blocked_->memory());
   }
   void write() {
-    if (blocked_) c_.reorder.execute(stream(), *blocked_, plain_);
+    if (blocked_) reorder(blocked_->memory(), plain_);
   }
 
  private:
+  void reorder(const dnnl::memory& from, const dnnl::memory& to) {
+    onednn::run(c_.reorder, c_.reorder_scratchpad, {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}});
+  }
+
   const Convolution& c_;
   dnnl::memory plain_;
-  std::unique_ptr<dnnl::memory> blocked_;
+  std::optional<onednn::Temporary> blocked_;
 };
 
 template <class Run> absl::StatusOr<bool> guarded(std::string_view what, const Key& key, Run&& run) try {
   const std::shared_ptr<const Convolution> c = cache().get(key, make_convolution);
   if (c->declined) return false;
-  run_in_team([&] {
-    run(*c);
-    stream().wait();
-  });
+  run_in_team([&] { run(*c); });
   return true;
 } catch (const dnnl::error& e) {
   return onednn::failure(what, e);
@@ -249,7 +225,7 @@ absl::StatusOr<bool> onednn_convolve(const ConvShape& shape, const float* x, con
     std::unordered_map<int, dnnl::memory> args = {
         {DNNL_ARG_SRC, wrap(c.input, x)}, {DNNL_ARG_WEIGHTS, filter.memory()}, {DNNL_ARG_DST, wrap(c.output, y)}};
     if (bias) args.emplace(DNNL_ARG_BIAS, wrap(c.bias, bias));
-    c.primitive.execute(stream(), args);
+    onednn::run(c.primitive, c.scratchpad, std::move(args));
   });
 }
 
@@ -257,18 +233,20 @@ absl::StatusOr<bool> onednn_convolve_input_grad(const ConvShape& shape, const fl
   return guarded("convolution's input gradient", {Direction::kInputGrad, shape}, [&](const Convolution& c) {
     Filter filter(c, w);
     filter.read();
-    c.primitive.execute(stream(), {{DNNL_ARG_DIFF_DST, wrap(c.output, dy)},
-                                   {DNNL_ARG_WEIGHTS, filter.memory()},
-                                   {DNNL_ARG_DIFF_SRC, wrap(c.input, dx)}});
+    onednn::run(c.primitive, c.scratchpad,
+                {{DNNL_ARG_DIFF_DST, wrap(c.output, dy)},
+                 {DNNL_ARG_WEIGHTS, filter.memory()},
+                 {DNNL_ARG_DIFF_SRC, wrap(c.input, dx)}});
   });
 }
 
 absl::StatusOr<bool> onednn_convolve_filter_grad(const ConvShape& shape, const float* x, const float* dy, float* dw) {
   return guarded("convolution's filter gradient", {Direction::kFilterGrad, shape}, [&](const Convolution& c) {
     Filter filter(c, dw);
-    c.primitive.execute(stream(), {{DNNL_ARG_SRC, wrap(c.input, x)},
-                                   {DNNL_ARG_DIFF_DST, wrap(c.output, dy)},
-                                   {DNNL_ARG_DIFF_WEIGHTS, filter.memory()}});
+    onednn::run(c.primitive, c.scratchpad,
+                {{DNNL_ARG_SRC, wrap(c.input, x)},
+                 {DNNL_ARG_DIFF_DST, wrap(c.output, dy)},
+                 {DNNL_ARG_DIFF_WEIGHTS, filter.memory()}});
     filter.write();
   });
 }

@@ -5,16 +5,40 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 
 #include "absl/container/flat_hash_map.h"
 #include "kernels/onednn.h"
 #include "kernels/parallel.h"
 #include "oneapi/dnnl/dnnl.hpp"
+#include "tensor/allocator.h"
 
 namespace millrace::onednn {
 
 const dnnl::engine& engine();
 dnnl::stream& stream();  // one per calling thread: streams are cheap but not to be shared
+
+// Attributes for every primitive: who runs it brings the working memory. oneDNN's own is one block per thread, as large
+// as what was made on that thread needs, while what is cached here is made on one thread and runs on others.
+dnnl::primitive_attr attributes(const dnnl::post_ops& ops = {});
+// Runs a primitive made so, on the calling thread's stream, until it has finished. Throws std::bad_alloc.
+void run(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
+         std::unordered_map<int, dnnl::memory> arguments);
+
+// Memory for one call, out of the process's allocator. Throws std::bad_alloc.
+class Temporary {
+ public:
+  explicit Temporary(const dnnl::memory::desc& desc);
+  ~Temporary() { buffer_->unref(); }
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  const dnnl::memory& memory() const { return memory_; }
+
+ private:
+  Buffer* buffer_;
+  dnnl::memory memory_;
+};
+
 absl::Status failure(std::string_view what, const dnnl::error& error);
 void append_activation(Activation activation, float alpha, dnnl::post_ops* ops);
 
