@@ -154,8 +154,10 @@ absl::Status Queue::check_batch(const Element& batch) const {
     if (options_.shapes.empty()) continue;
     const TensorShape row = subshape(batch[i].shape(), 1, batch[i].rank());
     if (!options_.shapes[i].is_compatible_with(row)) {
-      return invalid_argument("Shape mismatch in tuple component ", i, ". Expected rows of ", options_.shapes[i],
-                              ", got ", batch[i].shape());
+      MR_ASSIGN_OR_RETURN(const PartialTensorShape expected,
+                          concatenate(subshape(batch[i].shape(), 0, 1), options_.shapes[i]));
+      return invalid_argument("Shape mismatch in tuple component ", i, ". Expected ", expected, ", got ",
+                              batch[i].shape());
     }
   }
   return absl::OkStatus();
@@ -346,6 +348,9 @@ Queue::Progress Queue::advance_enqueue(Attempt* attempt) {
 Queue::Progress Queue::advance_dequeue(Attempt* attempt) {
   if (closed_ && order_->size() < attempt->remaining) {
     if (const Progress progress = end_of_queue(attempt); progress != Progress::kNone) return progress;
+  }
+  if (options_.takes_all_at_once && !closed_ && order_->size() < std::min(attempt->remaining, options_.capacity)) {
+    return Progress::kNone;
   }
   Progress progress = Progress::kNone;
   while (order_->size() > (closed_ ? 0 : options_.min_after_dequeue)) {

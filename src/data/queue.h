@@ -41,7 +41,8 @@ struct QueueOptions {
   std::vector<DataType> types;
   std::vector<PartialTensorShape> shapes;  // one per component, or none: not specified
   bool pads = false;                       // shapes may have unknown dimensions; batches are padded with zeros
-  int64_t min_after_dequeue = 0;           // so many stay until the queue is closed
+  bool takes_all_at_once = false;  // nothing leaves before all that an attempt wants is there, or the queue full
+  int64_t min_after_dequeue = 0;   // so many stay until the queue is closed
 };
 
 class Queue final : public Resource {

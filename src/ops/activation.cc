@@ -115,7 +115,7 @@ template <class T> class LeakyRelu final : public Kernel {
     using S = typename Wide<T>::type;
     MR_ASSIGN_OR_RETURN(const std::span<const T> x, ctx.flat<T>(0));
     MR_ASSIGN_OR_RETURN(const std::span<T> y, ctx.forward_or_allocate<T>(0, 0, ctx.shape(0)));
-    const S alpha = static_cast<S>(alpha_);
+    const S alpha = static_cast<S>(static_cast<T>(alpha_));  // rounded first, as TensorFlow's
     for (size_t i = 0; i < x.size(); ++i) {
       const S v = static_cast<S>(x[i]);
       y[i] = static_cast<T>(v > 0 ? v : v * alpha);
@@ -139,7 +139,7 @@ template <class T> class LeakyReluGrad final : public Kernel {
     MR_ASSIGN_OR_RETURN(const std::span<const T> dy, ctx.flat<T>(0));
     MR_ASSIGN_OR_RETURN(const std::span<const T> x, ctx.flat<T>(1));
     MR_ASSIGN_OR_RETURN(const std::span<T> dx, ctx.forward_or_allocate<T>({0, 1}, 0, ctx.shape(0)));
-    const S alpha = static_cast<S>(alpha_);
+    const S alpha = static_cast<S>(static_cast<T>(alpha_));  // rounded first, as TensorFlow's
     for (size_t i = 0; i < x.size(); ++i) {
       const S d = static_cast<S>(dy[i]);
       dx[i] = static_cast<T>(static_cast<S>(x[i]) > 0 ? d : d * alpha);

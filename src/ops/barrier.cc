@@ -114,6 +114,9 @@ class Barrier final : public Resource {
       return invalid_argument("Expected values to have ", keys.dim(0), " rows, one per key, got shape ",
                               values.shape());
     const TensorShape row = remove_dim(values.shape(), 0);
+    if (row.num_elements() == 0 && values.dim(0) > 0)
+      return invalid_argument("Tensors with no elements are not supported ", name_, ": received shape ",
+                              values.shape());
     if (shapes_.empty() || shapes_[static_cast<size_t>(component)].is_compatible_with(row)) return absl::OkStatus();
     return invalid_argument("Shape mismatch in tuple component ", component, ". Expected ",
                             shapes_[static_cast<size_t>(component)], ", got ", row);

@@ -185,7 +185,6 @@ template <class T> class SparseAccumulator final : public ConditionalAccumulator
     if (values.rank() == 0) return invalid_argument("Values cannot be 0-dimensional.");
     if (values.dim(0) != indices.dim(0))
       return invalid_argument("Expected ", indices.dim(0), " non-empty input values, got ", values.dim(0));
-    std::vector<int64_t> dims(static_cast<size_t>(values.rank()), -1);
     if (gradient.size() > 2) MR_RETURN_IF_ERROR(check_shape(gradient[2]));
     MR_RETURN_IF_ERROR(check_values(values));
     const PartialTensorShape& shape = options().shape;
@@ -220,10 +219,11 @@ template <class T> class SparseAccumulator final : public ConditionalAccumulator
     const auto mismatch = [&](int d, int64_t expected) {
       return invalid_argument("Shape mismatch: expected values dim ", d, " to be ", expected, ", got ", values.dim(d));
     };
-    if (shape.has_rank() && values.rank() != shape.rank())
-      return invalid_argument("Shape mismatch: expected values rank ", shape.rank(), ", got ", values.rank());
-    for (int d = 1; d < values.rank(); ++d) {
-      if (shape.has_rank() && shape.dim(d) >= 0 && shape.dim(d) != values.dim(d)) return mismatch(d, shape.dim(d));
+    // The accumulator's shape may name the leading dimensions only.
+    if (shape.has_rank() && values.rank() < shape.rank())
+      return invalid_argument("Shape mismatch: expected values rank at least ", shape.rank(), ", got ", values.rank());
+    for (int d = 1; d < shape.rank(); ++d) {
+      if (shape.dim(d) >= 0 && shape.dim(d) != values.dim(d)) return mismatch(d, shape.dim(d));
     }
     if (!known_row_) return absl::OkStatus();
     if (static_cast<int>(row_dims_.size()) + 1 != values.rank())

@@ -125,6 +125,7 @@ class PriorityQueue final : public QueueKernel {
       return invalid_argument(init.node().op, ": shapes must be given, one per component");
     options->types.insert(options->types.begin(), DataType::kInt64);
     options->shapes.insert(options->shapes.begin(), PartialTensorShape::scalar());
+    options->takes_all_at_once = true;
     return all_defined(init.node(), *options);
   }
   std::unique_ptr<QueueOrder> order() const override { return priority_order(); }

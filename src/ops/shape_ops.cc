@@ -133,7 +133,7 @@ class Reshape final : public Kernel {
     }
     Sizes sizes;
     MR_RETURN_IF_ERROR(read_sizes(ctx, &sizes));
-    MR_RETURN_IF_ERROR(infer_wildcard(input.num_elements(), &sizes));
+    MR_RETURN_IF_ERROR(infer_wildcard(input.shape(), &sizes));
     MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape(sizes));
     if (shape.num_elements() != input.num_elements()) {
       return invalid_argument("Input to reshape is a tensor with ", input.num_elements(),
@@ -158,7 +158,8 @@ class Reshape final : public Kernel {
     return absl::OkStatus();
   }
 
-  static absl::Status infer_wildcard(int64_t elements, Sizes* sizes) {
+  // Where both have dimensions of zero, these do not count.
+  static absl::Status infer_wildcard(const TensorShape& input, Sizes* sizes) {
     int wildcard = -1;
     bool has_zero = false;
     CheckedInt product(1);
@@ -170,18 +171,19 @@ class Reshape final : public Kernel {
         continue;
       }
       if (size < 0) return invalid_argument("Size ", i, " must be non-negative, not ", size);
-      has_zero |= size == 0;
-      product *= size;
+      if (size == 0) has_zero = true;
+      else product *= size;
     }
-    if (has_zero) product = 0;
     if (!product.valid()) return invalid_argument("Reshape: the requested shape has too many elements");
     if (wildcard < 0) return absl::OkStatus();
-    if (product.value() == 0) {
-      return invalid_argument(
-          "reshape cannot infer the missing input size for an empty tensor unless all specified input sizes are "
-          "non-zero");
-    }
-    if (elements % product.value() != 0) {
+    int64_t elements = input.num_elements();
+    if (has_zero && elements == 0) {
+      CheckedInt others(1);
+      for (const int64_t dim : input.dims()) {
+        if (dim > 0) others *= dim;
+      }
+      elements = others.value();
+    } else if (elements % product.value() != 0) {
       return invalid_argument("Input to reshape is a tensor with ", elements,
                               " values, but the requested shape requires a multiple of ", product.value());
     }

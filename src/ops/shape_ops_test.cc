@@ -32,10 +32,13 @@ TEST(Reshape, infers_and_checks) {
       {{0, 3}, {3, 0}, "[3,0]"},
       {{2, 3}, {-1, -1}, "Only one input size may be -1, not both 0 and 1"},
       {{2, 3}, {-2, 3}, "must be"},
-      {{2, 3}, {4, -1}, "multiple of 4"},
+      {{2, 3}, {4, -1}, "divisible by 4"},
       {{2, 3}, {5}, "5"},
-      {{0}, {0, -1}, "reshape cannot infer the missing input size"},
-      {{2, 3}, {2147483647, 2147483647, 2147483647}, "too many"},
+      {{0}, {0, -1}, "[0,1]"},
+      {{0, 6}, {0, -1, 3}, "[0,2,3]"},
+      {{5, 0, 7}, {-1, 0}, "[35,0]"},
+      {{2, 3}, {0, -1}, "6 values, but the requested shape has 0"},
+      {{2, 3}, {2147483647, 2147483647, 2147483647}, "too large"},
   };
   for (const ReshapeCase& c : cases) {
     OpTest t(all_ops(), "Reshape");
@@ -44,6 +47,7 @@ TEST(Reshape, infers_and_checks) {
       EXPECT_EQ(t.output(0).shape().to_string(), c.shape);
     } else {
       EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+      EXPECT_NE(to_std(status.message()).find(c.shape), std::string::npos) << status;
     }
   }
 }
