@@ -8,9 +8,9 @@
 
 #include <cstdint>
 #include <initializer_list>
-#include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace millrace {
 
@@ -24,29 +24,75 @@ class PartialTensorShape;
 bool operator==(const TensorShape& a, const TensorShape& b);
 bool operator==(const PartialTensorShape& a, const PartialTensorShape& b);
 
-// A list of dimensions with room for eight inside; TensorFlow's limit of 254 dimensions holds.
+// A list of dimensions with room for four inside; TensorFlow's limit of 254 dimensions holds. Shapes are made and
+// handed on with every op, so all of this is inline and touches only the dimensions that there are.
 class Dims {
  public:
   static constexpr int kMaxRank = 254;
   Dims() = default;
-  explicit Dims(std::span<const int64_t> dims);  // dims.size() <= kMaxRank
-  Dims(const Dims& other) : Dims(other.span()) {}
-  Dims(Dims&& other) noexcept;
-  Dims& operator=(const Dims& other);
-  Dims& operator=(Dims&& other) noexcept;
+  explicit Dims(std::span<const int64_t> dims) {
+    copy_from(dims.data(), static_cast<int>(dims.size()));
+  }  // <= kMaxRank
+  Dims(const Dims& other) { copy_from(other.data(), other.size_); }
+  Dims(Dims&& other) noexcept { take(other); }
+  Dims& operator=(const Dims& other) {
+    if (this != &other) {
+      release();
+      copy_from(other.data(), other.size_);
+    }
+    return *this;
+  }
+  Dims& operator=(Dims&& other) noexcept {
+    if (this != &other) {
+      release();
+      take(other);
+    }
+    return *this;
+  }
+  ~Dims() { release(); }
 
   int size() const { return size_; }
   int64_t operator[](int i) const { return data()[i]; }
   int64_t& operator[](int i) { return data()[i]; }
-  const int64_t* data() const { return heap_ ? heap_.get() : inline_; }
-  int64_t* data() { return heap_ ? heap_.get() : inline_; }
+  const int64_t* data() const { return is_inline() ? inline_ : heap_; }
+  int64_t* data() { return is_inline() ? inline_ : heap_; }
   std::span<const int64_t> span() const { return {data(), static_cast<size_t>(size_)}; }
 
  private:
-  static constexpr int kInline = 8;
+  static constexpr int kInline = 4;
+  bool is_inline() const { return size_ <= kInline; }
+  // Number by number: a wide load of what was just stored in narrow pieces waits for all of them.
+  void copy_inline(const int64_t* from) {
+    if (size_ > 0) inline_[0] = from[0];
+    if (size_ > 1) inline_[1] = from[1];
+    if (size_ > 2) inline_[2] = from[2];
+    if (size_ > 3) inline_[3] = from[3];
+  }
+  void copy_from(const int64_t* from, int size) {  // *this is empty
+    if (size > kInline) [[unlikely]]
+      return copy_to_heap(from, size);
+    size_ = size;
+    copy_inline(from);
+  }
+  void take(Dims& other) {  // *this is empty, other will be
+    size_ = other.size_;
+    if (is_inline()) [[likely]]
+      copy_inline(other.inline_);
+    else heap_ = other.heap_;
+    other.size_ = 0;
+  }
+  void release() {
+    if (!is_inline()) [[unlikely]]
+      delete[] heap_;
+    size_ = 0;
+  }
+  void copy_to_heap(const int64_t* from, int size);
+
   int size_ = 0;
-  int64_t inline_[kInline] = {};
-  std::unique_ptr<int64_t[]> heap_;  // null unless size_ > kInline
+  union {
+    int64_t inline_[kInline];  // where size_ <= kInline
+    int64_t* heap_;
+  };
 };
 
 // The shape of a value. Always valid: 0 <= rank <= 254, dimensions >= 0, and the number of elements fits int64.
@@ -56,6 +102,16 @@ class TensorShape {
   // Throw errors::InvalidArgumentError for an impossible shape; inside the library use make_shape (tensor/shape.h).
   TensorShape(std::initializer_list<int64_t> dims);
   explicit TensorShape(std::span<const int64_t> dims);
+  TensorShape(const TensorShape& other) = default;
+  TensorShape& operator=(const TensorShape& other) = default;
+  // What was moved from is a scalar.
+  TensorShape(TensorShape&& other) noexcept
+      : dims_(std::move(other.dims_)), num_elements_(std::exchange(other.num_elements_, 1)) {}
+  TensorShape& operator=(TensorShape&& other) noexcept {
+    dims_ = std::move(other.dims_);
+    num_elements_ = std::exchange(other.num_elements_, 1);
+    return *this;
+  }
 
   int rank() const { return dims_.size(); }
   int64_t dim(int i) const { return dims_[i]; }  // 0 <= i < rank()
@@ -67,6 +123,7 @@ class TensorShape {
 
  private:
   friend class ShapeFactory;  // tensor/shape.h
+  TensorShape(Dims&& dims, int64_t num_elements) : dims_(std::move(dims)), num_elements_(num_elements) {}
   Dims dims_;
   int64_t num_elements_ = 1;
 };

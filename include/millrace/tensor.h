@@ -63,15 +63,20 @@ class Tensor {
   Tensor(const Tensor& other) : dtype_(other.dtype_), shape_(other.shape_), data_(other.data_), buffer_(other.buffer_) {
     if (buffer_) buffer_->ref();
   }
-  Tensor(Tensor&& other) noexcept { swap(other); }
-  Tensor& operator=(const Tensor& other) {
-    Tensor copy(other);
-    swap(copy);
-    return *this;
-  }
+  Tensor(Tensor&& other) noexcept
+      : dtype_(std::exchange(other.dtype_, DataType::kInvalid)),
+        shape_(std::move(other.shape_)),
+        data_(std::exchange(other.data_, nullptr)),
+        buffer_(std::exchange(other.buffer_, nullptr)) {}
+  Tensor& operator=(const Tensor& other) { return *this = Tensor(other); }
   Tensor& operator=(Tensor&& other) noexcept {
-    Tensor moved(std::move(other));
-    swap(moved);
+    if (this == &other) return *this;
+    Buffer* const old = buffer_;
+    dtype_ = std::exchange(other.dtype_, DataType::kInvalid);
+    shape_ = std::move(other.shape_);
+    data_ = std::exchange(other.data_, nullptr);
+    buffer_ = std::exchange(other.buffer_, nullptr);
+    if (old) old->unref();
     return *this;
   }
   ~Tensor() {
@@ -124,15 +129,10 @@ class Tensor {
     shape_ = TensorShape();
   }
 
-  void swap(Tensor& other) noexcept {
-    std::swap(dtype_, other.dtype_);
-    std::swap(shape_, other.shape_);
-    std::swap(data_, other.data_);
-    std::swap(buffer_, other.buffer_);
-  }
-
  private:
   friend class TensorFactory;  // tensor/tensor.h
+  Tensor(DataType dtype, const TensorShape& shape, Buffer* buffer, void* data)
+      : dtype_(dtype), shape_(shape), data_(data), buffer_(buffer) {}
   void check_dtype(DataType wanted) const;
   void check_scalar(DataType wanted) const;
 

@@ -35,7 +35,7 @@ absl::Status KernelContext::check_input(int i, DataType dtype, int rank) const {
 }
 
 absl::Status KernelContext::check_output(int i, DataType dtype) const {
-  if (static_cast<size_t>(i) >= outputs_.size() || node_.output_types[static_cast<size_t>(i)] != dtype) [[unlikely]] {
+  if (static_cast<size_t>(i) >= outputs_.size() || output_types_[i] != dtype) [[unlikely]] {
     return internal_error("'", node_.name, "' (", node_.op, "): no output ", i, " of type ", dtype_name(dtype));
   }
   return absl::OkStatus();
@@ -84,9 +84,8 @@ absl::StatusOr<ResourceHandle> KernelContext::handle(int i) const {
 
 absl::StatusOr<Tensor*> KernelContext::allocate_output(int i, const TensorShape& shape) {
   if (static_cast<size_t>(i) >= outputs_.size()) return internal_error("'", node_.name, "' has no output ", i);
-  MR_ASSIGN_OR_RETURN(Tensor t, make_tensor(node_.output_types[static_cast<size_t>(i)], shape, allocator_));
   Tensor& out = outputs_[static_cast<size_t>(i)].tensor;
-  out = std::move(t);
+  MR_ASSIGN_OR_RETURN(out, make_tensor(output_types_[i], shape, allocator_));
   return &out;
 }
 
@@ -94,7 +93,7 @@ absl::StatusOr<Tensor*> KernelContext::forward_or_allocate_output(std::initializ
                                                                   const TensorShape& shape) {
   if (static_cast<size_t>(output) >= outputs_.size())
     return internal_error("'", node_.name, "' has no output ", output);
-  const DataType dtype = node_.output_types[static_cast<size_t>(output)];
+  const DataType dtype = output_types_[output];
   for (const int i : inputs) {
     if (static_cast<size_t>(i) >= inputs_.size() || is_ref(i)) continue;
     // The executor moves a value into the inputs at its last use, so that its buffer then has one owner: this context.

@@ -86,9 +86,15 @@ class StepServices {
 
 class KernelContext {
  public:
-  KernelContext(const NodeInfo& node, std::span<InputValue> inputs, std::span<InputValue> outputs,
-                StepServices* services, Allocator* allocator = nullptr)
-      : node_(node), inputs_(inputs), outputs_(outputs), services_(services), allocator_(allocator) {}
+  // `output_types` are the node's, one for each of `outputs`.
+  KernelContext(const NodeInfo& node, const DataType* output_types, std::span<InputValue> inputs,
+                std::span<InputValue> outputs, StepServices* services, Allocator* allocator = nullptr)
+      : node_(node),
+        output_types_(output_types),
+        inputs_(inputs),
+        outputs_(outputs),
+        services_(services),
+        allocator_(allocator) {}
 
   const NodeInfo& node() const { return node_; }
   int num_inputs() const { return static_cast<int>(inputs_.size()); }
@@ -170,6 +176,7 @@ class KernelContext {
   absl::Status check_output(int i, DataType dtype) const;
 
   const NodeInfo& node_;
+  const DataType* output_types_;  // the program's copy: the node's lies elsewhere, out of cache
   std::span<InputValue> inputs_;
   std::span<InputValue> outputs_;
   StepServices* services_;

@@ -111,7 +111,7 @@ Tensor VariableResource::value_or_empty() const {
 
 void VariableResource::set(Tensor value) {
   std::lock_guard lock(mutex_);
-  value_.swap(value);  // the old one goes after the lock
+  std::swap(value_, value);  // the old one goes after the lock
 }
 
 void VariableResource::clear() { set(Tensor()); }

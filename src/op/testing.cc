@@ -153,7 +153,7 @@ absl::Status OpTest::run() {
 
   outputs_.assign(node_.output_types.size(), {});
   std::vector<InputValue> inputs = inputs_;
-  KernelContext ctx(node_, inputs, outputs_, &state_->services);
+  KernelContext ctx(node_, node_.output_types.data(), inputs, outputs_, &state_->services);
   MR_RETURN_IF_ERROR(run_kernel(*kernel_, ctx));
   for (int i = 0; i < num_outputs(); ++i) {
     const Tensor& t = output(i);

@@ -137,6 +137,9 @@ class Layout {
       op.output_begin = frame.num_outputs;
       op.num_outputs = static_cast<uint32_t>(n.num_outputs());
       frame.num_outputs += op.num_outputs;
+      op.type_begin = static_cast<uint32_t>(program_->output_types_.size());
+      program_->output_types_.insert(program_->output_types_.end(), n.info().output_types.begin(),
+                                     n.info().output_types.end());
       op.seen_begin = program_->total_slots_;
       program_->total_slots_ += op.num_inputs;
       op.check_contract = !n.proven && can_fail(n) && op.flow == FlowKind::kNone;

@@ -72,6 +72,7 @@ class Program : public std::enable_shared_from_this<Program> {
     NodeState* state = nullptr;
     uint32_t input_begin = 0, num_inputs = 0;
     uint32_t output_begin = 0, num_outputs = 0;  // in the frame's output area (scheduled programs)
+    uint32_t type_begin = 0;                     // where the types of its outputs are
     uint32_t edge_begin = 0, edge_end = 0;
     uint32_t control_begin = 0, control_end = 0;  // ops that wait for this one
     uint32_t deref_begin = 0, deref_end = 0;      // inputs that come as references
@@ -118,6 +119,7 @@ class Program : public std::enable_shared_from_this<Program> {
   };
 
   const std::vector<Op>& ops() const { return ops_; }
+  const DataType* output_types(const Op& op) const { return output_types_.data() + op.type_begin; }
   const Fetch& fetch(int i) const { return fetches_[static_cast<size_t>(i)]; }
   const Tensor& constant(int i) const { return constants_[static_cast<size_t>(i)]; }
 
@@ -138,6 +140,7 @@ class Program : public std::enable_shared_from_this<Program> {
   bool flat_ = true;
   std::vector<std::shared_ptr<NodeState>> states_;  // keeps what ops_ point to
   std::vector<Op> ops_;                             // in topological order
+  std::vector<DataType> output_types_;
   std::vector<Edge> edges_;
   std::vector<uint32_t> controls_;
   std::vector<Deref> derefs_;

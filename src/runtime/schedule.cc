@@ -306,7 +306,7 @@ void Schedule::process(const Ready& ready, std::unique_lock<std::mutex>& lock) {
   const int64_t start = context_.stats ? wall_nanos() : 0;
   if (status.ok()) {
     try {
-      KernelContext context(op.state->info, inputs, outputs, step_.get());
+      KernelContext context(op.state->info, program_->output_types(op), inputs, outputs, step_.get());
       status = op.kernel->compute(context);
     } catch (...) {
       status = exception_status();
@@ -320,7 +320,8 @@ void Schedule::process(const Ready& ready, std::unique_lock<std::mutex>& lock) {
 
 void Schedule::compute_async(const Ready& ready, std::span<InputValue> inputs, std::span<InputValue> outputs) {
   const Program::Op& op = program_->ops_[ready.op];
-  auto* call = new AsyncCall{shared_from_this(), ready, KernelContext(op.state->info, inputs, outputs, step_.get()),
+  auto* call = new AsyncCall{shared_from_this(), ready,
+                             KernelContext(op.state->info, program_->output_types(op), inputs, outputs, step_.get()),
                              context_.stats ? wall_nanos() : 0};
   // A kernel that throws after calling done must not be answered for twice.
   auto answered = std::make_shared<std::atomic<bool>>(false);

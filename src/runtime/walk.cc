@@ -12,15 +12,6 @@ void clear(InputValue& value) {
   value.variable.reset();
 }
 
-// Many small ops: what the next ones need lies all over the heap, and waiting for it would cost more than their work.
-// A node's types lie behind two pointers, so the first is followed some ops ahead of the second.
-inline void prefetch_behind(const std::vector<Program::Op>& ops, size_t i) {
-  if (i + 4 >= ops.size()) return;
-  __builtin_prefetch(&ops[i + 4].state->info.output_types);
-  __builtin_prefetch(ops[i + 3].kernel);
-  __builtin_prefetch(ops[i + 2].state->info.output_types.data());
-}
-
 bool has_value(const InputValue& value) { return value.tensor.has_value() || value.variable != nullptr; }
 
 }  // namespace
@@ -31,7 +22,8 @@ template <bool kTraced> absl::Status Program::walk_ops(Step& step, const RunCont
   for (size_t i = 0; i < ops_.size(); ++i) {
     const Op& op = ops_[i];
     *current = &op;
-    prefetch_behind(ops_, i);
+    // Many small ops: the next kernels lie all over the heap, and waiting for them would cost more than their work.
+    if (i + 3 < ops_.size()) __builtin_prefetch(ops_[i + 3].kernel);
     if (context.cancellation->is_cancelled()) [[unlikely]]
       return context.cancellation->status();
     if (op.deref_begin != op.deref_end) {
@@ -43,7 +35,7 @@ template <bool kTraced> absl::Status Program::walk_ops(Step& step, const RunCont
       step.remember_shapes(op, i, inputs);
     }
     const std::span<InputValue> outputs(op.direct_slot >= 0 ? slots + op.direct_slot : scratch, op.num_outputs);
-    KernelContext kernel_context(op.state->info, inputs, outputs, &step);
+    KernelContext kernel_context(op.state->info, output_types(op), inputs, outputs, &step);
     int64_t start = 0;
     if constexpr (kTraced) start = wall_nanos();
     MR_RETURN_IF_ERROR(op.kernel->compute(kernel_context));

@@ -7,55 +7,13 @@
 #include "base/errors.h"
 
 namespace millrace {
-namespace {
 
-// Shapes are made and handed on with every op. Number by number: a wide load of what was just stored in narrow pieces
-// waits for all of them, and branches that repeat cost less than a jump through a table.
-inline void copy_inline(const int64_t* from, int size, int64_t* to) {
-  if (size > 4) [[unlikely]] {
-    std::copy(from, from + size, to);
-    return;
-  }
-  if (size > 0) to[0] = from[0];
-  if (size > 1) to[1] = from[1];
-  if (size > 2) to[2] = from[2];
-  if (size > 3) to[3] = from[3];
+void Dims::copy_to_heap(const int64_t* from, int size) {
+  heap_ = std::copy_n(from, size, new int64_t[static_cast<size_t>(size)]) - size;
+  size_ = size;
 }
 
-}  // namespace
-
-Dims::Dims(std::span<const int64_t> dims) : size_(static_cast<int>(dims.size())) {
-  if (size_ > kInline) heap_ = std::make_unique<int64_t[]>(dims.size());
-  copy_inline(dims.data(), size_, data());
-}
-
-Dims::Dims(Dims&& other) noexcept : size_(std::exchange(other.size_, 0)), heap_(std::move(other.heap_)) {
-  if (!heap_) copy_inline(other.inline_, size_, inline_);
-}
-
-Dims& Dims::operator=(const Dims& other) {
-  if (this == &other) return *this;
-  if (other.size_ > kInline) return *this = Dims(other.span());
-  heap_.reset();
-  size_ = other.size_;
-  copy_inline(other.inline_, size_, inline_);
-  return *this;
-}
-
-Dims& Dims::operator=(Dims&& other) noexcept {
-  if (this == &other) return *this;
-  size_ = std::exchange(other.size_, 0);
-  heap_ = std::move(other.heap_);
-  if (!heap_) copy_inline(other.inline_, size_, inline_);
-  return *this;
-}
-
-TensorShape ShapeFactory::shape(Dims dims, int64_t num_elements) {
-  TensorShape result;
-  result.dims_ = std::move(dims);
-  result.num_elements_ = num_elements;
-  return result;
-}
+TensorShape ShapeFactory::shape(Dims dims, int64_t num_elements) { return {std::move(dims), num_elements}; }
 
 PartialTensorShape ShapeFactory::partial(Dims dims) {
   PartialTensorShape result;

@@ -53,12 +53,7 @@ Buffer* make_objects(DataType dtype, size_t count) {
 }  // namespace
 
 Tensor TensorFactory::tensor(DataType dtype, const TensorShape& shape, Buffer* buffer, void* data) {
-  Tensor t;
-  t.dtype_ = dtype;
-  t.shape_ = shape;
-  t.buffer_ = buffer;
-  t.data_ = data;
-  return t;
+  return {dtype, shape, buffer, data};
 }
 
 absl::StatusOr<Tensor> make_tensor(DataType dtype, const TensorShape& shape, Allocator* allocator) {

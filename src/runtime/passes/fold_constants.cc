@@ -53,7 +53,7 @@ std::vector<Tensor> evaluate(const Plan& plan, const PlanNode& node, Runtime& ru
   }
   FoldServices services(runtime);
   const ComputeGuard guard(runtime.options());
-  KernelContext context(node.info(), inputs, outputs, &services);
+  KernelContext context(node.info(), node.info().output_types.data(), inputs, outputs, &services);
   try {
     if (!node.state->kernel->compute(context).ok()) return {};
   } catch (...) {
