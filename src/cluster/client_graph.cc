@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
+#include "graph/graph_def.h"
 #include "graph/graph_import.h"
 #include "graph/proto_convert.h"
 #include "tensorflow/core/framework/graph.pb.h"
@@ -62,6 +63,7 @@ absl::Status ClientGraph::add(tensorflow::GraphDef* def) {
   nodes.Swap(def->mutable_node());
   MR_RETURN_IF_ERROR(import_graph_def(*def, {}, graph_.get()).status());  // versions and functions
   for (tensorflow::NodeDef& node : nodes) {
+    if (is_of_old(node, def->versions().producer())) bring_up_to_date(&node);
     Entry entry;
     entry.def = std::make_unique<tensorflow::NodeDef>(std::move(node));
     entry.order = static_cast<int64_t>(entries_.size());

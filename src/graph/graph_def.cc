@@ -86,6 +86,16 @@ absl::Status drop_producer_defaults(const Registry& registry, const tensorflow::
 
 }  // namespace
 
+bool is_of_old(const tensorflow::NodeDef& node, int producer) {
+  if (producer > 21 || node.op() != "Placeholder") return false;
+  const auto shape = node.attr().find("shape");
+  return shape != node.attr().end() && shape->second.shape().dim_size() == 0 && !shape->second.shape().unknown_rank();
+}
+
+void bring_up_to_date(tensorflow::NodeDef* node) {
+  (*node->mutable_attr())["shape"].mutable_shape()->set_unknown_rank(true);
+}
+
 absl::StatusOr<Imported> import_graph_def(const tensorflow::GraphDef& def, const ImportOptions& options,
                                           GraphImpl* graph) {
   MR_RETURN_IF_ERROR(check_versions(def.versions()));
@@ -100,11 +110,11 @@ absl::StatusOr<Imported> import_graph_def(const tensorflow::GraphDef& def, const
   for (const tensorflow::NodeDef& proto : def.node()) {
     tensorflow::NodeDef trimmed;
     const tensorflow::NodeDef* from = &proto;
-    if (options.producer_ops) {
-      trimmed = proto;
+    const bool old = is_of_old(proto, def.versions().producer());
+    if (options.producer_ops || old) from = &(trimmed = proto);
+    if (options.producer_ops)
       MR_RETURN_IF_ERROR(drop_producer_defaults(graph->registry(), *options.producer_ops, &trimmed));
-      from = &trimmed;
-    }
+    if (old) bring_up_to_date(&trimmed);
     MR_ASSIGN_OR_RETURN(NodeDef node, from_proto(*from));
     nodes.push_back(std::move(node));
   }

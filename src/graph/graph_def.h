@@ -10,6 +10,7 @@
 
 namespace tensorflow {
 class GraphDef;
+class NodeDef;
 class OpList;
 }  // namespace tensorflow
 
@@ -48,6 +49,9 @@ struct Imported {
 // ..." for unknown ops: is_unregistered_op tells that from other NotFounds, giving the op's name.
 absl::StatusOr<Imported> import_graph_def(const tensorflow::GraphDef& def, const ImportOptions& options,
                                           GraphImpl* graph);
+// A node as its producer meant it: up to version 21 a Placeholder's shape [] is any shape.
+bool is_of_old(const tensorflow::NodeDef& node, int producer);
+void bring_up_to_date(tensorflow::NodeDef* node);
 std::string unregistered_op(const absl::Status& status);  // empty if the status is not that error
 
 // Bytes (binary or, where that fails and it looks like it, text proto) to a message. DataLoss or InvalidArgument with

@@ -207,6 +207,20 @@ TEST(ImportTest, drops_defaults_of_newer_producers) {
   EXPECT_TRUE(import_graph_def(graph_def(text), options, &graph).ok());
 }
 
+// TensorFlow before producer version 22 wrote [] where it meant any shape.
+TEST(ImportTest, a_placeholders_shape_means_what_its_producer_meant) {
+  const std::string scalar =
+      node("x", "Placeholder", {}, type_attr("dtype") + "attr { key: 'shape' value { shape {} } } ");
+  const auto shape_from = [&](const std::string& versions) {
+    GraphImpl graph(test_ops());
+    const auto imported = import_graph_def(graph_def(versions + scalar), {}, &graph);
+    EXPECT_TRUE(imported.ok()) << imported.status();
+    return graph.nodes()[0]->output(0).shape().to_string();
+  };
+  EXPECT_EQ(shape_from("versions { producer: 21 } "), "<unknown>");
+  EXPECT_EQ(shape_from("versions { producer: 22 } "), "[]");
+}
+
 TEST(ImportTest, a_hundred_thousand_nodes_in_a_chain) {
   tensorflow::GraphDef def = graph_def(kX);
   for (int i = 0; i < 100000; ++i) {
