@@ -91,6 +91,64 @@ def maybe_batches():
     T.maybe_shuffle_batch_join([[x], [x]], 4, 50, 20, keep, seed=5)
 
 
+def sparse_tensor(name, dtype=tf.float32, rank=2):
+    return tf.SparseTensor(tf.placeholder(tf.int64, [None, rank], name=name + '_indices'), tf.placeholder(dtype, [None], name=name + '_values'),
+                           tf.placeholder(tf.int64, [rank], name=name + '_shape'))
+
+
+def sparse_batches():
+    tf.set_random_seed(9)
+    s, t, u = sparse_tensor('s'), sparse_tensor('t'), sparse_tensor('u', tf.string, None)
+    x = tf.placeholder(tf.float32, [2], name='x')
+    m = tf.placeholder(tf.float32, [5, 3], name='m')
+    T.batch([s], 4)
+    T.batch([s, x, u], 4, num_threads=2, allow_smaller_final_batch=True, name='mixed')
+    T.batch([s, m], 4, enqueue_many=True, shared_name='shared')
+    T.batch({'b': x, 'a': s}, 3, name='named')
+    T.batch({'only': x}, 3)
+    T.batch_join([[s, x], [t, x]], 3, enqueue_many=False)
+    T.batch_join([{'s': s, 'm': m}, {'s': t, 'm': m}], 3, enqueue_many=True, allow_smaller_final_batch=True)
+    T.shuffle_batch([x, s], 4, 50, 20, seed=1, enqueue_many=False)
+    T.shuffle_batch({'s': s}, 4, 50, 20, enqueue_many=True, name='rows')
+    T.shuffle_batch_join([[s], [t]], 4, 50, 20, seed=2)
+    T.shuffle_batch_join([{'d': x}, {'d': x}], 4, 50, 20, seed=2)
+
+
+def maybe_sparse_batches():
+    s, t, u = sparse_tensor('s'), sparse_tensor('t'), sparse_tensor('u', tf.string, None)
+    m = tf.placeholder(tf.float32, [5, 3], name='m')
+    keep = tf.placeholder(tf.bool, [], name='keep')
+    rows = tf.placeholder(tf.bool, [5], name='keep_rows')
+    T.maybe_batch([s, m], keep, 4)
+    T.maybe_batch([s, m], True, 4)
+    T.maybe_batch([s, m], keep, 4, enqueue_many=True)
+    T.maybe_batch([u], keep, 4, enqueue_many=True)
+    T.maybe_batch([s, m], rows, 4, enqueue_many=True)
+    T.maybe_batch_join([[s], [t]], keep, 3, name='joined')
+    T.maybe_batch_join([{'s': s}, {'s': t}], rows, 3, enqueue_many=True)
+    T.maybe_shuffle_batch({'m': m, 's': s}, 4, 50, 20, keep, seed=5)
+    T.maybe_shuffle_batch_join([[s], [t]], 4, 50, 20, keep, seed=5, enqueue_many=True)
+
+
+def queues():
+    tf.set_random_seed(4)
+    x = tf.placeholder(tf.float32, [2], name='x')
+    named = dict(dtypes=[tf.float32, tf.int32], shapes=[[2], []], names=['x', 'n'])
+    q = tf.FIFOQueue(5, **named)
+    q.enqueue({'n': 1, 'x': x})
+    q.enqueue_many({'x': tf.placeholder(tf.float32, [3, 2], name='m'), 'n': [1, 2, 3]}, name='many')
+    q.dequeue()
+    r = tf.FIFOQueue(7, name='r', **named)
+    chosen = tf.FIFOQueue.from_list(tf.placeholder(tf.int32, [], name='i'), [q, r])
+    chosen.enqueue({'n': 1, 'x': x})
+    chosen.dequeue_many(2)
+    chosen.size()
+    chosen.close()
+    tf.RandomShuffleQueue(9, 2, tf.int32, shared_name='common')
+    tf.RandomShuffleQueue(9, 2, tf.int32, seed=3, shared_name='common', names='only').enqueue({'only': 3})
+    tf.PaddingFIFOQueue(3, tf.float32, [[None]], names=['v'])
+
+
 ATTRIBUTES = ['capacity', 'min_after_dequeue', 'seed', 'seed2', 'shared_name', 'limit', 'skip_header_lines', 'header_bytes',
               'record_bytes', 'footer_bytes', 'hop_bytes', 'encoding', 'compression_type']
 
@@ -99,8 +157,7 @@ def text(value):
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def describe(op):
-    node = op.node_def
+def describe(op, node):
     line = f'{node.name} | {node.op} | {" ".join(node.input)} | {node.device}'
     if '_class' in node.attr:
         line += ' | @' + ','.join(c.decode() for c in node.attr['_class'].list.s)
@@ -118,10 +175,10 @@ def runner(r):
 
 
 def main():
-    for build in (readers, producers, batches, maybe_batches):
+    for build in (readers, producers, batches, maybe_batches, sparse_batches, maybe_sparse_batches, queues):
         with tf.Graph().as_default() as graph:
             build()
-            lines = [describe(op) for op in graph.get_operations()]
+            lines = [describe(graph.get_operation_by_name(node.name), node) for node in graph.as_graph_def().node]
             lines += [runner(r) for r in tf.get_collection(tf.GraphKeys.QUEUE_RUNNERS)]
             lines += [f'summary {s.name}' for s in tf.get_collection(tf.GraphKeys.SUMMARIES)]
             lines += [f'local {v.name}' for v in tf.local_variables()]

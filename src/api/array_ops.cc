@@ -18,7 +18,8 @@ std::string_view name_or(std::string_view name, std::string_view default_name) {
 constexpr int64_t kLargestConstantFill = 1000;
 
 Tensor filled(DataType dtype, const TensorShape& shape, double value) {
-  const Tensor one = value_or_raise(cast_literal(Tensor(value), dtype));
+  const Tensor number = is_integer(dtype) ? Tensor(static_cast<int64_t>(value)) : Tensor(value);
+  const Tensor one = value_or_raise(cast_literal(number, dtype));
   Tensor t = value_or_raise(make_zeroed_tensor(dtype, shape));
   if (value != 0) {
     char* data = static_cast<char*>(t.raw_mutable_data());

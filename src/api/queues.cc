@@ -1,6 +1,11 @@
 #include "millrace/queues.h"
 
+#include <algorithm>
+
 #include "api/op_builder.h"
+#include "base/fingerprint.h"
+#include "base/strings.h"
+#include "millrace/array_ops.h"
 
 namespace millrace {
 namespace {
@@ -24,11 +29,10 @@ Output random_shuffle_queue(int64_t capacity, int64_t min_after_dequeue, const s
                             const RandomShuffleQueueOptions& o) {
   AttrMap attrs = queue_attrs(capacity, dtypes, o.shapes, o.shared_name);
   attrs["min_after_dequeue"] = min_after_dequeue;
-  const SeedPair seeds = get_seed(o.seed);
-  if (!o.shared_name.empty() && !o.seed && seeds.seed) {
-    raise(unimplemented("RandomShuffleQueue '", o.shared_name,
-                        "': a shared name with the graph's seed only; please give the queue a seed of its own"));
-  }
+  SeedPair seeds = get_seed(o.seed);
+  // All that share the queue agree on its seed, wherever in their graphs it stands.
+  if (!o.shared_name.empty() && !o.seed && seeds.seed)
+    seeds.seed2 = md5_leading_word(str_cat(*seeds.seed, o.shared_name)) & 0x7fffffff;
   attrs["seed"] = seeds.seed.value_or(0);
   attrs["seed2"] = seeds.seed2.value_or(0);
   return create_output("RandomShuffleQueueV2", {}, std::move(attrs), o.name);
@@ -46,8 +50,69 @@ std::vector<PartialTensorShape> with_priority(std::vector<PartialTensorShape> sh
 
 }  // namespace
 
-QueueBase::QueueBase(const Output& queue_ref, std::vector<DataType> dtypes, std::vector<PartialTensorShape> shapes)
-    : queue_ref_(queue_ref), dtypes_(std::move(dtypes)), shapes_(std::move(shapes)) {}
+QueueBase::QueueBase(const Output& queue_ref, std::vector<DataType> dtypes, std::vector<PartialTensorShape> shapes,
+                     std::vector<std::string> names)
+    : queue_ref_(queue_ref), dtypes_(std::move(dtypes)), shapes_(std::move(shapes)), names_(std::move(names)) {
+  if (!names_.empty() && names_.size() != dtypes_.size())
+    raise(invalid_argument("Queue names must have the same length as dtypes, got ", names_.size(), " and ",
+                           dtypes_.size(), "."));
+}
+
+namespace {
+
+PartialTensorShape common_shape(const PartialTensorShape& a, const PartialTensorShape& b) {
+  if (!a.has_rank() || !b.has_rank() || a.rank() != b.rank()) return {};
+  std::vector<int64_t> dims;
+  for (int i = 0; i < a.rank(); ++i) dims.push_back(a.dim(i) == b.dim(i) ? a.dim(i) : -1);
+  return PartialTensorShape(std::span<const int64_t>(dims));
+}
+
+}  // namespace
+
+QueueBase QueueBase::from_list(const Input& index, const std::vector<QueueBase>& queues) {
+  if (queues.empty()) raise(invalid_argument("A list of queues expected"));
+  const SourceScope source(index);
+  std::vector<PartialTensorShape> shapes = queues[0].shapes_;
+  std::vector<Output> refs;
+  for (const QueueBase& queue : queues) {
+    if (queue.dtypes_ != queues[0].dtypes_)
+      raise(invalid_argument("Queues do not have matching component dtypes: ", queues[0].name(), ", ", queue.name()));
+    if (queue.names_ != queues[0].names_)
+      raise(invalid_argument("Queues do not have matching component names: ", queues[0].name(), ", ", queue.name()));
+    shapes.resize(std::min(shapes.size(), queue.shapes_.size()));
+    for (size_t i = 0; i < shapes.size(); ++i) shapes[i] = common_shape(shapes[i], queue.shapes_[i]);
+    refs.push_back(queue.queue_ref_);
+  }
+  return QueueBase(gather(stack(refs), index), queues[0].dtypes_, std::move(shapes), queues[0].names_);
+}
+
+std::vector<Input> QueueBase::in_order(const QueueElement& vals) const {
+  if (names_.empty()) raise(invalid_argument("Queue ", name(), " must have names to enqueue a dictionary"));
+  const auto found = [&](const std::string& name) { return vals.contains(name); };
+  if (vals.size() != names_.size() || !std::ranges::all_of(names_, found)) {
+    std::string wanted, given;
+    for (const std::string& name : names_) wanted += (wanted.empty() ? "" : ", ") + name;
+    for (const auto& [name, value] : vals) given += (given.empty() ? "" : ", ") + name;
+    raise(invalid_argument("Keys in dictionary to enqueue do not match names of Queue.  Dictionary: (", given,
+                           "), Queue: (", wanted, ")"));
+  }
+  std::vector<Input> ordered;
+  for (const std::string& name : names_) ordered.push_back(vals.at(name));
+  return ordered;
+}
+
+void QueueBase::check_no_names() const {
+  if (!names_.empty()) raise(invalid_argument("You must enqueue a dictionary in a Queue with names: ", name()));
+}
+
+std::map<std::string, Output> QueueBase::by_name(const std::vector<Output>& dequeued) const {
+  if (names_.empty()) raise(invalid_argument("The components of queue ", name(), " have no names"));
+  if (dequeued.size() != names_.size())
+    raise(invalid_argument("The queue ", name(), " has ", names_.size(), " components, got ", dequeued.size(), "."));
+  std::map<std::string, Output> named;
+  for (size_t i = 0; i < names_.size(); ++i) named.emplace(names_[i], dequeued[i]);
+  return named;
+}
 
 // The last part of the queue's name with a suffix, unless a name is given.
 std::string QueueBase::name_or(std::string_view name, const char* suffix) const {
@@ -70,12 +135,22 @@ Operation QueueBase::enqueue(const char* op, const char* suffix, const std::vect
   return create_op(op, {queue_ref_, components}, {{"Tcomponents", dtypes_}}, scope.name());
 }
 
-Operation QueueBase::enqueue(const std::vector<Input>& vals, const NameOptions& o) const {
+Operation QueueBase::enqueue_components(const std::vector<Input>& vals, const NameOptions& o) const {
   return enqueue("QueueEnqueueV2", "_enqueue", vals, o.name);
 }
 
-Operation QueueBase::enqueue_many(const std::vector<Input>& vals, const NameOptions& o) const {
+Operation QueueBase::enqueue_many_components(const std::vector<Input>& vals, const NameOptions& o) const {
   return enqueue("QueueEnqueueManyV2", "_EnqueueMany", vals, o.name);
+}
+
+Operation QueueBase::enqueue(const std::vector<Input>& vals, const NameOptions& o) const {
+  check_no_names();
+  return enqueue_components(vals, o);
+}
+
+Operation QueueBase::enqueue_many(const std::vector<Input>& vals, const NameOptions& o) const {
+  check_no_names();
+  return enqueue_many_components(vals, o);
 }
 
 std::vector<Output> QueueBase::dequeue(const NameOptions& o) const {
@@ -110,16 +185,16 @@ Output QueueBase::size(const NameOptions& o) const {
 }
 
 FIFOQueue::FIFOQueue(int64_t capacity, const std::vector<DataType>& dtypes, const FIFOQueueOptions& o)
-    : QueueBase(fifo_queue(capacity, dtypes, o), dtypes, o.shapes) {}
+    : QueueBase(fifo_queue(capacity, dtypes, o), dtypes, o.shapes, o.names) {}
 
 RandomShuffleQueue::RandomShuffleQueue(int64_t capacity, int64_t min_after_dequeue, const std::vector<DataType>& dtypes,
                                        const RandomShuffleQueueOptions& o)
-    : QueueBase(random_shuffle_queue(capacity, min_after_dequeue, dtypes, o), dtypes, o.shapes) {}
+    : QueueBase(random_shuffle_queue(capacity, min_after_dequeue, dtypes, o), dtypes, o.shapes, o.names) {}
 
 PaddingFIFOQueue::PaddingFIFOQueue(int64_t capacity, const std::vector<DataType>& dtypes,
                                    const std::vector<PartialTensorShape>& shapes, const PaddingFIFOQueueOptions& o)
     : QueueBase(create_output("PaddingFIFOQueueV2", {}, queue_attrs(capacity, dtypes, shapes, o.shared_name), o.name),
-                dtypes, shapes) {}
+                dtypes, shapes, o.names) {}
 
 PriorityQueue::PriorityQueue(int64_t capacity, const std::vector<DataType>& types,
                              const std::vector<PartialTensorShape>& shapes, const PriorityQueueOptions& o)

@@ -1,6 +1,10 @@
 #include "base/fingerprint.h"
 
+#include <array>
 #include <bit>
+#include <cmath>
+#include <cstring>
+#include <string>
 #include <utility>
 
 #include "base/coding.h"
@@ -146,6 +150,43 @@ uint64_t sip_hash(uint64_t key0, uint64_t key1, std::string_view bytes) {
   v2 ^= 0xff;
   rounds(4);
   return v0 ^ v1 ^ v2 ^ v3;
+}
+
+namespace {
+
+void md5_block(const char* block, std::array<uint32_t, 4>& state) {
+  static constexpr std::array<std::array<int, 4>, 4> kShifts = {
+      {{7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}}};
+  std::array<uint32_t, 16> words;
+  std::memcpy(words.data(), block, sizeof(words));
+  auto [a, b, c, d] = state;
+  for (uint32_t i = 0; i < 64; ++i) {
+    const uint32_t round = i / 16;
+    uint32_t mixed = 0, word = 0;
+    switch (round) {
+      case 0: mixed = (b & c) | (~b & d), word = i; break;
+      case 1: mixed = (d & b) | (~d & c), word = (5 * i + 1) % 16; break;
+      case 2: mixed = b ^ c ^ d, word = (3 * i + 5) % 16; break;
+      default: mixed = c ^ (b | ~d), word = (7 * i) % 16; break;
+    }
+    const auto sine = static_cast<uint32_t>(std::floor(std::fabs(std::sin(i + 1.0)) * 4294967296.0));
+    const uint32_t turned = std::rotl(a + mixed + sine + words[word], kShifts[round][i % 4]);
+    a = d, d = c, c = b, b += turned;
+  }
+  state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+}
+
+}  // namespace
+
+uint32_t md5_leading_word(std::string_view bytes) {
+  std::string padded(bytes);
+  padded += '\x80';
+  while (padded.size() % 64 != 56) padded += '\0';
+  const uint64_t bits = static_cast<uint64_t>(bytes.size()) * 8;
+  padded.append(reinterpret_cast<const char*>(&bits), sizeof(bits));
+  std::array<uint32_t, 4> state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
+  for (size_t at = 0; at < padded.size(); at += 64) md5_block(padded.data() + at, state);
+  return __builtin_bswap32(state[0]);
 }
 
 }  // namespace millrace

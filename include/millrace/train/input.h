@@ -10,10 +10,14 @@
 // Counters of epochs are local variables: run local_variables_initializer() too (a MonitoredSession does). tf::data
 // (millrace/data.h) is the newer way.
 
+#include <concepts>
+#include <map>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "millrace/parsing_ops.h"
 #include "millrace/queues.h"
 #include "millrace/variables.h"
 
@@ -132,6 +136,54 @@ std::vector<Output> maybe_shuffle_batch(const std::vector<Output>& tensors, cons
 std::vector<Output> maybe_shuffle_batch_join(const std::vector<std::vector<Output>>& tensors_list,
                                              const Input& batch_size, int64_t capacity, int64_t min_after_dequeue,
                                              const Input& keep_input, const ShuffleBatchJoinOptions& options = {});
+
+// --- examples with sparse tensors, or by name
+//
+//   tf::train::ExampleDict example = {{"label", parsed["label"]}, {"words", parsed.sparse("words")}};
+//   tf::train::ExampleDict batch = tf::train::shuffle_batch(example, 32, 1000, 500);
+//   tf::SparseTensor words = std::get<tf::SparseTensor>(batch.at("words"));
+//
+// A batch of sparse tensors is one of a rank higher, [batch_size, largest sizes...]; with enqueue_many the rows of one
+// are the examples. The tensors wait in a map of the session, their handles in the queue. Names are in sorted order in
+// the graph. Errors: InvalidArgumentError where lists differ in names, dtypes, ranks or in what is sparse, and where
+// sparse tensors are never to be kept.
+
+using ExampleTensor = std::variant<Output, SparseTensor>;
+using ExampleList = std::vector<ExampleTensor>;
+using ExampleDict = std::map<std::string, ExampleTensor>;
+template <class T>
+concept Example = std::same_as<T, ExampleList> || std::same_as<T, ExampleDict>;
+
+template <Example T>
+T maybe_batch(const T& tensors, const Input& keep_input, const Input& batch_size, const BatchOptions& options = {});
+template <Example T>
+T maybe_batch_join(const std::vector<T>& tensors_list, const Input& keep_input, const Input& batch_size,
+                   const BatchJoinOptions& options = {});
+template <Example T>
+T maybe_shuffle_batch(const T& tensors, const Input& batch_size, int64_t capacity, int64_t min_after_dequeue,
+                      const Input& keep_input, const ShuffleBatchOptions& options = {});
+template <Example T>
+T maybe_shuffle_batch_join(const std::vector<T>& tensors_list, const Input& batch_size, int64_t capacity,
+                           int64_t min_after_dequeue, const Input& keep_input,
+                           const ShuffleBatchJoinOptions& options = {});
+
+template <Example T> T batch(const T& tensors, const Input& batch_size, const BatchOptions& options = {}) {
+  return maybe_batch(tensors, true, batch_size, options);
+}
+template <Example T>
+T batch_join(const std::vector<T>& tensors_list, const Input& batch_size, const BatchJoinOptions& options = {}) {
+  return maybe_batch_join(tensors_list, true, batch_size, options);
+}
+template <Example T>
+T shuffle_batch(const T& tensors, const Input& batch_size, int64_t capacity, int64_t min_after_dequeue,
+                const ShuffleBatchOptions& options = {}) {
+  return maybe_shuffle_batch(tensors, batch_size, capacity, min_after_dequeue, true, options);
+}
+template <Example T>
+T shuffle_batch_join(const std::vector<T>& tensors_list, const Input& batch_size, int64_t capacity,
+                     int64_t min_after_dequeue, const ShuffleBatchJoinOptions& options = {}) {
+  return maybe_shuffle_batch_join(tensors_list, batch_size, capacity, min_after_dequeue, true, options);
+}
 
 #pragma GCC visibility pop
 

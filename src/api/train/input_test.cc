@@ -110,6 +110,71 @@ void maybe_batches() {
   maybe_shuffle_batch_join({{x}, {x}}, 4, 50, 20, keep, {.seed = 5});
 }
 
+SparseTensor sparse_tensor(const std::string& name, DataType dtype = tf::float32, int64_t rank = 2) {
+  return {tf::placeholder(tf::int64, {-1, rank}, {.name = name + "_indices"}),
+          tf::placeholder(dtype, {-1}, {.name = name + "_values"}),
+          tf::placeholder(tf::int64, {rank}, {.name = name + "_shape"})};
+}
+
+void sparse_batches() {
+  tf::set_random_seed(9);
+  const SparseTensor s = sparse_tensor("s"), t = sparse_tensor("t"), u = sparse_tensor("u", tf::string, -1);
+  const Output x = tf::placeholder(tf::float32, {2}, {.name = "x"});
+  const Output m = tf::placeholder(tf::float32, {5, 3}, {.name = "m"});
+  batch(ExampleList{s}, 4);
+  batch(ExampleList{s, x, u}, 4, {.num_threads = 2, .allow_smaller_final_batch = true, .name = "mixed"});
+  batch(ExampleList{s, m}, 4, {.enqueue_many = true, .shared_name = "shared"});
+  batch(ExampleDict{{"b", x}, {"a", s}}, 3, {.name = "named"});
+  batch(ExampleDict{{"only", x}}, 3);
+  batch_join(std::vector{ExampleList{s, x}, ExampleList{t, x}}, 3);
+  batch_join(std::vector{ExampleDict{{"s", s}, {"m", m}}, ExampleDict{{"s", t}, {"m", m}}}, 3,
+             {.enqueue_many = true, .allow_smaller_final_batch = true});
+  shuffle_batch(ExampleList{x, s}, 4, 50, 20, {.seed = 1});
+  shuffle_batch(ExampleDict{{"s", s}}, 4, 50, 20, {.enqueue_many = true, .name = "rows"});
+  shuffle_batch_join(std::vector{ExampleList{s}, ExampleList{t}}, 4, 50, 20, {.seed = 2});
+  shuffle_batch_join(std::vector{ExampleDict{{"d", x}}, ExampleDict{{"d", x}}}, 4, 50, 20, {.seed = 2});
+}
+
+void maybe_sparse_batches() {
+  const SparseTensor s = sparse_tensor("s"), t = sparse_tensor("t"), u = sparse_tensor("u", tf::string, -1);
+  const Output m = tf::placeholder(tf::float32, {5, 3}, {.name = "m"});
+  const Output keep = tf::placeholder(tf::bool_, PartialTensorShape::scalar(), {.name = "keep"});
+  const Output rows = tf::placeholder(tf::bool_, {5}, {.name = "keep_rows"});
+  maybe_batch(ExampleList{s, m}, keep, 4);
+  maybe_batch(ExampleList{s, m}, true, 4);
+  maybe_batch(ExampleList{s, m}, keep, 4, {.enqueue_many = true});
+  maybe_batch(ExampleList{u}, keep, 4, {.enqueue_many = true});
+  maybe_batch(ExampleList{s, m}, rows, 4, {.enqueue_many = true});
+  maybe_batch_join(std::vector{ExampleList{s}, ExampleList{t}}, keep, 3, {.name = "joined"});
+  maybe_batch_join(std::vector{ExampleDict{{"s", s}}, ExampleDict{{"s", t}}}, rows, 3, {.enqueue_many = true});
+  maybe_shuffle_batch(ExampleDict{{"m", m}, {"s", s}}, 4, 50, 20, keep, {.seed = 5});
+  maybe_shuffle_batch_join(std::vector{ExampleList{s}, ExampleList{t}}, 4, 50, 20, keep,
+                           {.seed = 5, .enqueue_many = true});
+}
+
+void queues() {
+  tf::set_random_seed(4);
+  const Output x = tf::placeholder(tf::float32, {2}, {.name = "x"});
+  const std::vector<PartialTensorShape> shapes = {{2}, PartialTensorShape::scalar()};
+  const tf::FIFOQueue q(5, {tf::float32, tf::int32}, {.shapes = shapes, .names = {"x", "n"}});
+  q.enqueue(QueueElement{{"n", 1}, {"x", x}});
+  const Output m = tf::placeholder(tf::float32, {3, 2}, {.name = "m"});
+  q.enqueue_many(QueueElement{{"x", m}, {"n", std::vector<int32_t>{1, 2, 3}}}, {.name = "many"});
+  q.dequeue();
+  const tf::FIFOQueue r(7, {tf::float32, tf::int32}, {.shapes = shapes, .names = {"x", "n"}, .name = "r"});
+  const Output i = tf::placeholder(tf::int32, PartialTensorShape::scalar(), {.name = "i"});
+  const tf::QueueBase chosen = tf::QueueBase::from_list(i, {q, r});
+  EXPECT_EQ(chosen.shapes(), shapes);
+  chosen.enqueue(QueueElement{{"n", 1}, {"x", x}});
+  chosen.dequeue_many(2);
+  chosen.size();
+  chosen.close();
+  tf::RandomShuffleQueue(9, 2, {tf::int32}, {.shared_name = "common"});
+  tf::RandomShuffleQueue(9, 2, {tf::int32}, {.names = {"only"}, .seed = 3, .shared_name = "common"})
+      .enqueue(QueueElement{{"only", 3}});
+  tf::PaddingFIFOQueue(3, {tf::float32}, {{-1}}, {.names = {"v"}});
+}
+
 // The attributes that the lists hold.
 std::string describe_attributes(const Node& node) {
   std::string text;
@@ -186,7 +251,9 @@ TEST_P(InputGraph, node_for_node) {
 
 INSTANTIATE_TEST_SUITE_P(Graphs, InputGraph,
                          testing::Values(Case{"readers", readers, true}, Case{"producers", producers},
-                                         Case{"batches", batches}, Case{"maybe_batches", maybe_batches}),
+                                         Case{"batches", batches}, Case{"maybe_batches", maybe_batches},
+                                         Case{"sparse_batches", sparse_batches},
+                                         Case{"maybe_sparse_batches", maybe_sparse_batches}, Case{"queues", queues}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 // --- what they do
@@ -317,6 +384,43 @@ TEST_F(InputTest, reads_wait_for_files_without_holding_a_thread_and_end_with_the
   ended.join();
 }
 
+TEST_F(InputTest, a_queue_is_chosen_as_it_runs_and_its_components_have_names) {
+  const auto as_default = tf::Graph().as_default();
+  const tf::FIFOQueue a(3, {tf::int32, tf::string}, {.names = {"n", "s"}}), b(3, a.dtypes(), {.names = a.names()});
+  const Output i = tf::placeholder(tf::int32, PartialTensorShape::scalar());
+  const tf::QueueBase chosen = tf::QueueBase::from_list(i, {a, b});
+  const Operation put = chosen.enqueue(QueueElement{{"s", "x"}, {"n", i}});
+  const std::map<std::string, Output> next = b.by_name(b.dequeue());
+  const Output left = a.size();
+  const tf::Session session;
+  session.run(put, {{i, 1}});
+  const std::vector<Tensor> got = session.run({next.at("n"), next.at("s"), left});
+  EXPECT_EQ(got[0].scalar<int32_t>(), 1);
+  EXPECT_EQ(got[1].scalar<std::string>(), "x");
+  EXPECT_EQ(got[2].scalar<int32_t>(), 0);
+  EXPECT_THROW(session.run(put, {{i, 2}}), errors::InvalidArgumentError);
+}
+
+TEST_F(InputTest, names_of_components_must_fit) {
+  const auto as_default = tf::Graph().as_default();
+  const auto error = [](const std::function<void()>& body) { return error_of<errors::InvalidArgumentError>(body); };
+  const tf::FIFOQueue plain(3, {tf::int32, tf::int32}), named(3, plain.dtypes(), {.names = {"a", "b"}});
+  EXPECT_THAT(error([&] { plain.enqueue(QueueElement{{"a", 1}, {"b", 2}}); }), HasSubstr("must have names"));
+  EXPECT_THAT(error([&] { named.enqueue({1, 2}); }), HasSubstr("must enqueue a dictionary"));
+  EXPECT_THAT(error([&] {
+                named.enqueue(QueueElement{{"a", 1}, {"c", 2}});
+              }),
+              HasSubstr("Dictionary: (a, c), Queue: (a, b)"));
+  EXPECT_THAT(error([&] { plain.by_name(plain.dequeue()); }), HasSubstr("have no names"));
+  EXPECT_THAT(error([&] { tf::FIFOQueue(3, {tf::int32}, {.names = {"a", "b"}}); }), HasSubstr("same length as dtypes"));
+  EXPECT_THAT(error([&] { tf::QueueBase::from_list(0, {}); }), HasSubstr("A list of queues expected"));
+  EXPECT_THAT(error([&] { tf::QueueBase::from_list(0, {plain, named}); }), HasSubstr("matching component names"));
+  EXPECT_THAT(error([&] {
+                tf::QueueBase::from_list(0, {plain, tf::FIFOQueue(3, {tf::int32})});
+              }),
+              HasSubstr("matching component dtypes"));
+}
+
 TEST_F(InputTest, batches_of_slices) {
   const auto as_default = tf::Graph().as_default();
   const Output numbers = tf::constant(std::vector<float>{1, 2, 3, 4, 5});
@@ -337,6 +441,81 @@ TEST_F(InputTest, keeps_only_what_is_to_be_kept) {
   std::vector<std::vector<int32_t>> seen;
   run_to_end([&](const Session& session) { seen.push_back(session.run({large})[0].to_vector<int32_t>()); });
   EXPECT_THAT(seen, ElementsAre(ElementsAre(5, 7, 9)));
+}
+
+// Of an int32 scalar n: a row of four with n and 10 n at places 0 and 2.
+SparseTensor sparse_row(const Output& n) {
+  return {tf::constant(Tensor(TensorShape({2, 1}), std::vector<int64_t>{0, 2})), tf::stack({n, n * 10}),
+          tf::constant(std::vector<int64_t>{4})};
+}
+
+TEST_F(InputTest, sparse_tensors_come_back_stacked) {
+  const auto as_default = tf::Graph().as_default();
+  const Output n = range_input_producer(3, {.num_epochs = 1, .shuffle = false}).dequeue()[0];
+  const ExampleDict batched =
+      batch(ExampleDict{{"n", n}, {"row", sparse_row(n)}}, 2, {.allow_smaller_final_batch = true});
+  const auto& row = std::get<SparseTensor>(batched.at("row"));
+  EXPECT_EQ(row.indices.shape(), PartialTensorShape({-1, 2}));
+  std::vector<std::vector<int32_t>> numbers, values;
+  std::vector<std::vector<int64_t>> indices, shapes;
+  run_to_end([&](const Session& session) {
+    const std::vector<Tensor> got =
+        session.run({std::get<Output>(batched.at("n")), row.indices, row.values, row.dense_shape});
+    numbers.push_back(got[0].to_vector<int32_t>());
+    indices.push_back(got[1].to_vector<int64_t>());
+    values.push_back(got[2].to_vector<int32_t>());
+    shapes.push_back(got[3].to_vector<int64_t>());
+  });
+  EXPECT_THAT(numbers, ElementsAre(ElementsAre(0, 1), ElementsAre(2)));
+  EXPECT_THAT(indices, ElementsAre(ElementsAre(0, 0, 0, 2, 1, 0, 1, 2), ElementsAre(0, 0, 0, 2)));
+  EXPECT_THAT(values, ElementsAre(ElementsAre(0, 0, 1, 10), ElementsAre(2, 20)));
+  EXPECT_THAT(shapes, ElementsAre(ElementsAre(2, 4), ElementsAre(1, 4)));
+}
+
+TEST_F(InputTest, rows_of_a_sparse_tensor_are_examples_of_which_some_are_kept) {
+  const auto as_default = tf::Graph().as_default();
+  const SparseTensor rows = {tf::constant(Tensor(TensorShape({4, 2}), std::vector<int64_t>{0, 1, 1, 0, 1, 2, 3, 0})),
+                             limit_epochs(tf::constant(std::vector<float>{1, 2, 3, 4}), 1),
+                             tf::constant(std::vector<int64_t>{4, 3})};
+  const Output keep =
+      tf::placeholder_with_default(Tensor(TensorShape({4}), std::vector<bool>{false, true, true, true}), {4});
+  const ExampleList kept = maybe_batch(ExampleList{rows}, keep, 3, {.enqueue_many = true});
+  const auto& batched = std::get<SparseTensor>(kept[0]);
+  int runs = 0;
+  run_to_end([&](const Session& session) {
+    const std::vector<Tensor> got = session.run({batched.indices, batched.values, batched.dense_shape});
+    EXPECT_THAT(got[0].to_vector<int64_t>(), ElementsAre(0, 0, 0, 2, 2, 0));  // the second one kept is empty
+    EXPECT_THAT(got[1].to_vector<float>(), ElementsAre(2, 3, 4));
+    EXPECT_THAT(got[2].to_vector<int64_t>(), ElementsAre(3, 3));
+    ++runs;
+  });
+  EXPECT_EQ(runs, 1);
+}
+
+TEST_F(InputTest, sparse_tensors_of_several_threads_meet_in_one_map) {
+  const auto as_default = tf::Graph().as_default();
+  const auto numbers = [](int from) {
+    return range_input_producer(20, {.num_epochs = 1, .seed = 1}).dequeue()[0] + from;
+  };
+  const Output a = numbers(1), b = numbers(21);
+  const Output odd = tf::equal(tf::mod(a, 2), 1);
+  const std::vector<ExampleDict> lists = {{{"row", sparse_row(a)}, {"n", a}}, {{"row", sparse_row(b)}, {"n", b}}};
+  const ExampleDict mixed = maybe_shuffle_batch_join(lists, 5, 20, 10, odd, {.seed = 2});
+  std::vector<int32_t> seen;
+  run_to_end([&](const Session& session) {
+    const std::vector<Tensor> got =
+        session.run({std::get<Output>(mixed.at("n")), std::get<SparseTensor>(mixed.at("row")).values});
+    const std::vector<int32_t> n = got[0].to_vector<int32_t>(), values = got[1].to_vector<int32_t>();
+    ASSERT_EQ(values.size(), 10u);
+    for (size_t i = 0; i < n.size(); ++i) {
+      EXPECT_EQ(values[2 * i], n[i]);  // each row with its example
+      EXPECT_EQ(values[2 * i + 1], 10 * n[i]);
+      seen.push_back(n[i]);
+    }
+  });
+  EXPECT_GE(seen.size(), 10u);
+  std::ranges::sort(seen);
+  EXPECT_EQ(std::ranges::adjacent_find(seen), seen.end());
 }
 
 TEST_F(InputTest, a_runner_may_name_a_tensor) {
@@ -453,6 +632,18 @@ TEST_F(InputTest, bad_arguments_are_named) {
   EXPECT_THAT(error([&] { maybe_batch({x}, keep, 2); }), HasSubstr("`keep_input` dimensions must be known"));
   EXPECT_THAT(error([&] { maybe_batch({x}, flags, 2); }), HasSubstr("cannot be a vector when `enqueue_many=False`"));
   EXPECT_THAT(error([&] { maybe_batch({x}, x, 2); }), HasSubstr("`keep_input` must be bool"));
+  const SparseTensor s = sparse_tensor("s"), deep = sparse_tensor("deep", tf::float32, 3);
+  const auto join = [&](const ExampleList& a, const ExampleList& b) { batch_join(std::vector{a, b}, 2); };
+  EXPECT_THAT(error([&] { join({s}, {x}); }), HasSubstr("component 0 is sparse in some lists only"));
+  EXPECT_THAT(error([&] { join({s}, {sparse_tensor("i", tf::int32)}); }), HasSubstr("types to be consistent"));
+  EXPECT_THAT(error([&] { join({s}, {deep}); }), HasSubstr("has rank 3, the first list's component 0 has rank 2"));
+  EXPECT_THAT(error([&] { maybe_batch(ExampleList{s}, false, 2); }), HasSubstr("the constant False"));
+  EXPECT_THAT(error([&] { batch(ExampleDict{}, 2); }), HasSubstr("at least one tensor in batch()"));
+  EXPECT_THAT(error([&] { batch_join(std::vector<ExampleDict>{}, 2); }), HasSubstr("at least one set of tensors"));
+  EXPECT_THAT(error([&] {
+                batch_join(std::vector{ExampleDict{{"a", x}}, ExampleDict{{"b", x}}}, 2);
+              }),
+              HasSubstr("must have the same keys"));
 }
 
 }  // namespace
