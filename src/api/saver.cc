@@ -24,20 +24,41 @@ double now_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-std::map<std::string, Variable> variables_by_name(const SaverOptions& o) {
-  std::map<std::string, Variable> by_name;
+std::vector<Saveable> all_saveables() {
+  std::vector<Saveable> all;
+  std::set<std::string> names;  // a variable may stand in the collection twice
+  for (const Variable& v : global_variables())
+    if (names.insert(v.op().name()).second) all.emplace_back(v);
+  for (const SaveableObject& object : saveable_objects()) all.emplace_back(object);
+  return all;
+}
+
+const Node* node_of(const Saveable& saveable) {
+  if (const auto* variable = std::get_if<Variable>(&saveable)) return variable->op().node();
+  return std::get<SaveableObject>(saveable).op().node();
+}
+
+std::string own_name(const Saveable& saveable) {
+  if (const auto* variable = std::get_if<Variable>(&saveable)) return variable->op().name();
+  return std::get<SaveableObject>(saveable).name();
+}
+
+std::map<std::string, Saveable> saveables_by_name(const SaverOptions& o) {
+  if (o.var_list && o.var_map) raise(invalid_argument("Saver: both var_list and var_map say what to save"));
+  std::map<std::string, Saveable> by_name;
   if (o.var_map) {
-    std::set<const Node*> saved;
-    for (const auto& [name, variable] : *o.var_map) {
-      if (!saved.insert(variable.op().node()).second)
-        raise(invalid_argument("The same saveable will be restored with two names: ", name));
+    by_name = o.var_map->items();
+  } else {
+    for (const Saveable& saveable : o.var_list ? o.var_list->items() : all_saveables()) {
+      if (!by_name.emplace(own_name(saveable), saveable).second)
+        raise(invalid_argument("At least two variables have the same name: ", own_name(saveable)));
     }
-    return *o.var_map;
   }
-  for (const Variable& v : o.var_list ? *o.var_list : global_variables()) {
-    if (!by_name.emplace(v.op().name(), v).second && o.var_list) {
-      raise(invalid_argument("At least two variables have the same name: ", v.op().name()));
-    }
+  std::set<const Node*> saved;
+  for (const auto& [name, saveable] : by_name) {
+    const Node* node = node_of(saveable);
+    if (node != nullptr && !saved.insert(node).second)
+      raise(invalid_argument("The same saveable will be restored with two names: ", name));
   }
   return by_name;
 }
@@ -106,17 +127,13 @@ class SaverImpl final : public CollectionObject {
   // Adds the operations to the default graph.
   void build() {
     needs_build = false;
-    const std::map<std::string, Variable> variables = variables_by_name(options);
-    const bool told = options.var_list || options.var_map;
-    const std::vector<SaveableObject> objects = options.saveables ? *options.saveables
-                                                : told            ? std::vector<SaveableObject>()
-                                                                  : saveable_objects();
-    if (variables.empty() && objects.empty()) {
+    const std::map<std::string, Saveable> saveables = saveables_by_name(options);
+    if (saveables.empty()) {
       if (!options.allow_empty) raise(invalid_argument("No variables to save"));
       is_empty = true;
       return;
     }
-    const SaverOps ops = build_saver_ops(variables, objects, options);
+    const SaverOps ops = build_saver_ops(saveables, options);
     filename_tensor = ops.filename.name();
     save_tensor = ops.save.name();
     restore_op = ops.restore.name();

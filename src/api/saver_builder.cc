@@ -7,16 +7,16 @@
 namespace millrace::train {
 namespace {
 
-struct Saveable {
+struct Item {
   std::string name;
   Variable variable;  // or
   std::optional<SaveableObject> object = {};
 };
 
 // Of all saveables, names and the like: one per tensor.
-Tensor strings(const std::vector<Saveable>& saveables, std::string SaveSpec::*member) {
+Tensor strings(const std::vector<Item>& saveables, std::string SaveSpec::*member) {
   std::vector<std::string> values;
-  for (const Saveable& s : saveables) {
+  for (const Item& s : saveables) {
     const std::vector<SaveSpec> specs = s.object ? s.object->specs() : std::vector{SaveSpec{.name = s.name}};
     for (const SaveSpec& spec : specs) values.push_back(spec.*member);
   }
@@ -33,9 +33,9 @@ Output with_dependencies(const std::vector<Operation>& dependencies, const Outpu
   return identity(output, {.name = scope.name()});
 }
 
-Output add_save_ops(const Output& filename, const std::vector<Saveable>& saveables) {
+Output add_save_ops(const Output& filename, const std::vector<Item>& saveables) {
   std::vector<Output> tensors;
-  for (const Saveable& s : saveables) {
+  for (const Item& s : saveables) {
     if (!s.object) tensors.push_back(saved_tensor(s.variable));
     else
       for (const SaveSpec& spec : s.object->specs()) tensors.push_back(spec.tensor);
@@ -45,7 +45,7 @@ Output add_save_ops(const Output& filename, const std::vector<Saveable>& saveabl
   return with_dependencies({save}, filename);
 }
 
-Operation assign_restored(const Saveable& s, Output restored, const SaverOptions& o) {
+Operation assign_restored(const Item& s, Output restored, const SaverOptions& o) {
   const Variable& v = s.variable;
   if (o.reshape) {
     const PartialTensorShape shape = v.shape();
@@ -64,10 +64,10 @@ Operation assign_restored(const Saveable& s, Output restored, const SaverOptions
                    {{"validate_shape", !o.reshape && v.shape().is_fully_defined()}, {"use_locking", true}});
 }
 
-std::vector<Operation> add_assigns(const Output& filename, const std::vector<Saveable>& saveables,
-                                   const SaverOptions& o, bool on_cpu) {
+std::vector<Operation> add_assigns(const Output& filename, const std::vector<Item>& saveables, const SaverOptions& o,
+                                   bool on_cpu) {
   std::vector<DataType> dtypes;
-  for (const Saveable& s : saveables) {
+  for (const Item& s : saveables) {
     if (!s.object) dtypes.push_back(base_dtype(s.variable.dtype()));
     else
       for (const SaveSpec& spec : s.object->specs()) dtypes.push_back(base_dtype(spec.tensor.dtype()));
@@ -82,7 +82,7 @@ std::vector<Operation> add_assigns(const Output& filename, const std::vector<Sav
   }
   std::vector<Operation> assigns;
   auto next = restored.begin();
-  for (const Saveable& saveable : saveables) {
+  for (const Item& saveable : saveables) {
     std::optional<control_dependencies> previous;
     if (o.restore_sequentially && !assigns.empty()) previous.emplace(std::vector<Operation>{assigns.back()});
     const auto count = static_cast<std::ptrdiff_t>(saveable.object ? saveable.object->specs().size() : 1);
@@ -100,7 +100,7 @@ Operation all_of(const std::vector<Operation>& ops, std::string_view name) {
 
 // Every shard goes to a temporary place first; merging them is what makes the checkpoint appear. One shard: all
 // variables of this process are on its CPU.
-Output add_sharded_save_ops(const Output& prefix, const std::vector<Saveable>& saveables) {
+Output add_sharded_save_ops(const Output& prefix, const std::vector<Item>& saveables) {
   Output temporary_prefix;
   {
     const device any_cpu("CPU");
@@ -131,16 +131,12 @@ Output add_sharded_save_ops(const Output& prefix, const std::vector<Saveable>& s
 
 }  // namespace
 
-SaverOps build_saver_ops(const std::map<std::string, Variable>& variables, const std::vector<SaveableObject>& objects,
-                         const SaverOptions& o) {
-  std::map<std::string, Saveable> by_name;
-  for (const auto& [name, variable] : variables) by_name.emplace(name, Saveable{name, variable});
-  for (const SaveableObject& object : objects) {
-    if (!by_name.emplace(object.name(), Saveable{object.name(), {}, object}).second)
-      raise(invalid_argument("At least two things to save have the same name: ", object.name()));
+SaverOps build_saver_ops(const std::map<std::string, Saveable>& by_name, const SaverOptions& o) {
+  std::vector<Item> saveables;
+  for (const auto& [name, saveable] : by_name) {
+    if (const auto* variable = std::get_if<Variable>(&saveable)) saveables.push_back({name, *variable});
+    else saveables.push_back({name, {}, std::get<SaveableObject>(saveable)});
   }
-  std::vector<Saveable> saveables;
-  for (auto& [name, saveable] : by_name) saveables.push_back(std::move(saveable));
   const name_scope scope(o.name.empty() ? "save" : o.name);
   SaverOps ops;
   {

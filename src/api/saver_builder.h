@@ -14,8 +14,7 @@ struct SaverOps {
   Output save;      // its value is the prefix, once saved
   Operation restore;
 };
-// In the default graph, in a scope of its own.
-SaverOps build_saver_ops(const std::map<std::string, Variable>& variables, const std::vector<SaveableObject>& objects,
-                         const SaverOptions& options);
+// In the default graph, in a scope of its own; in the order of the names.
+SaverOps build_saver_ops(const std::map<std::string, Saveable>& saveables, const SaverOptions& options);
 
 }  // namespace millrace::train

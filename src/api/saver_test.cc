@@ -128,6 +128,59 @@ TEST_F(SaverTest, one_variable_has_one_name) {
       HasSubstr("The same saveable will be restored with two names: b"));
 }
 
+// What a saveable of two tensors saves and takes back.
+SaveableObject two_numbers(const std::string& name, const Variable& a, const Variable& b) {
+  return SaveableObject(a.value(),
+                        {{.tensor = a.value(), .name = name + "/a"}, {.tensor = b.value(), .name = name + "/b"}}, name,
+                        [a, b](const std::vector<Output>& restored) {
+                          return group({a.assign(restored[0]).op(), b.assign(restored[1]).op()});
+                        });
+}
+
+TEST_F(SaverTest, saves_other_objects_among_the_variables_it_is_told) {
+  const Variable w = get_variable("w", {1}, {.initializer = ones_initializer()});
+  const Variable left_out = get_variable("left_out", {1});
+  const auto number = [](float value) {
+    return Variable(Tensor(value), {.trainable = false, .collections = std::vector<std::string>{"mine"}});
+  };
+  const Variable a = number(2), b = number(3);
+  const SaveableObject object = two_numbers("numbers", a, b);
+  Saver by_list({.var_list = {{w, object}}});
+  Saver by_map({.var_map = {{{"weights", w}, {"any", object}}}, .name = "by_map"});
+  const Operation init = variables_initializer({w, a, b}),
+                  clear = group({a.assign(Tensor(0.f)).op(), b.assign(Tensor(0.f)).op()});
+  Session session;
+  session.run(init);
+  by_list.save(session, path("list"));
+  by_map.save(session, path("map"));
+  const auto names = [&](const std::string& prefix) {
+    std::vector<std::string> all;
+    for (const auto& [name, shape] : list_variables(prefix)) all.push_back(name);
+    return all;
+  };
+  EXPECT_THAT(names(path("list")), ElementsAre("numbers/a", "numbers/b", "w"));
+  EXPECT_THAT(names(path("map")), ElementsAre("numbers/a", "numbers/b", "weights"));
+  for (Saver* saver : {&by_list, &by_map}) {
+    session.run(clear);
+    saver->restore(session, path(saver == &by_list ? "list" : "map"));
+    EXPECT_EQ(session.run(a.value()).scalar<float>(), 2);
+    EXPECT_EQ(session.run(b.value()).scalar<float>(), 3);
+  }
+}
+
+TEST_F(SaverTest, refuses_two_of_one_name_and_one_of_two) {
+  const Variable w = get_variable("w", {1}), v = get_variable("v", {1});
+  const auto refuses = [](const SaverOptions& options, const char* message) {
+    expect_error<errors::InvalidArgumentError>([&] { Saver{options}; }, HasSubstr(message));
+  };
+  const SaveableObject object = two_numbers("w", v, v), same = two_numbers("same", v, v);
+  refuses({.var_list = {{w, object}}}, "At least two variables have the same name: w");
+  refuses({.var_list = {{object, same}}}, "The same saveable will be restored with two names: w");
+  refuses({.var_map = {{{"a", object}, {"b", object}}}}, "The same saveable will be restored with two names: b");
+  refuses({.var_list = {{w}}, .var_map = {{{"a", w}}}}, "both var_list and var_map");
+  refuses({.var_list = std::vector<Variable>{}}, "No variables to save");
+}
+
 TEST_F(SaverTest, a_state_file_that_cannot_be_parsed_is_passed_over) {
   std::ofstream(path("checkpoint")) << "garbage {";
   EXPECT_FALSE(get_checkpoint_state(directory_));

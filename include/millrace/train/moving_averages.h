@@ -5,7 +5,7 @@
 //   tf::train::ExponentialMovingAverage ema({.decay = 0.999, .num_updates = step});
 //   tf::Operation train;
 //   { tf::control_dependencies after({update}); train = ema.apply(); }
-//   tf::train::Saver saver({.var_list = ema.variables_to_restore()});   // in the program that evaluates
+//   tf::train::Saver saver({.var_map = ema.variables_to_restore()});   // in the program that evaluates
 
 #include <map>
 #include <optional>

@@ -8,12 +8,15 @@
 // A checkpoint appears whole or not at all: its files take their names once all bytes are on disk, and the state file
 // `checkpoint` names it only then.
 
+#include <concepts>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "millrace/session.h"
@@ -59,11 +62,35 @@ class SaveableObject {
 };
 std::vector<SaveableObject> saveable_objects();  // those of the collection
 
+// What a saver may be told to save: variables, other objects, or lists that hold both.
+//   tf::train::Saver({.var_list = {{w, tf::data::experimental::make_saveable_from_iterator(iterator)}}});
+using Saveable = std::variant<Variable, SaveableObject>;
+template <class T>
+concept IsSaveable = std::convertible_to<const T&, Saveable>;
+class VarList {
+ public:
+  VarList(std::initializer_list<Saveable> items) : items_(items) {}
+  template <IsSaveable T> VarList(const std::vector<T>& items) : items_(items.begin(), items.end()) {}  // NOLINT
+  const std::vector<Saveable>& items() const { return items_; }
+
+ private:
+  std::vector<Saveable> items_;
+};
+// The same under names of the caller's. Other objects have their tensors' names.
+class VarMap {
+ public:
+  VarMap(std::initializer_list<std::pair<const std::string, Saveable>> items) : items_(items) {}
+  template <IsSaveable T>
+  VarMap(const std::map<std::string, T>& items) : items_(items.begin(), items.end()) {}  // NOLINT
+  const std::map<std::string, Saveable>& items() const { return items_; }
+
+ private:
+  std::map<std::string, Saveable> items_;
+};
+
 struct SaverOptions {
-  std::optional<std::vector<Variable>> var_list = {};           // all global variables
-  std::optional<std::map<std::string, Variable>> var_map = {};  // under these names instead of their own
-  // Besides the variables: the collection's, unless var_list or var_map say what to save.
-  std::optional<std::vector<SaveableObject>> saveables = {};
+  std::optional<VarList> var_list = {};            // all global variables, and the objects of SAVEABLE_OBJECTS
+  std::optional<VarMap> var_map = {};              // under these names instead of their own
   bool reshape = false;                            // restore into variables of another shape, as many elements
   bool sharded = false;                            // one file per device
   int max_to_keep = 5;                             // 0: all, and the state file names the newest only
@@ -89,7 +116,7 @@ struct SaveOptions {
 // A handle: copies are the same saver.
 class Saver {
  public:
-  // InvalidArgumentError (TF1's ValueError) if there is nothing to save.
+  // InvalidArgumentError (TF1's ValueError) if there is nothing to save, two things have one name or one has two.
   explicit Saver(const SaverOptions& options = {});
   // A saver whose operations are in the default graph already, as after import_meta_graph.
   explicit Saver(const tensorflow::SaverDef& def);

@@ -176,7 +176,7 @@ TEST_F(ResumeTest, what_a_pipeline_keeps_elsewhere_is_not_passed_over) {
           })
           .make_one_shot_iterator();
   const auto saver_with = [&](const std::string& policy) {
-    return Saver({.saveables = {{tf::data::experimental::make_saveable_from_iterator(iterator, policy)}}});
+    return Saver({.var_list = {{tf::data::experimental::make_saveable_from_iterator(iterator, policy)}}});
   };
   Saver fails = saver_with("fail"), ignores = saver_with("ignore");
   Session session;
@@ -188,7 +188,7 @@ TEST_F(ResumeTest, what_a_pipeline_keeps_elsewhere_is_not_passed_over) {
   const auto nested = tf::data::Dataset::range(3)
                           .flat_map([](const std::vector<Output>&) { return tf::data::Dataset::range(2); })
                           .make_one_shot_iterator();
-  Saver saves({.saveables = {{tf::data::experimental::make_saveable_from_iterator(nested)}}});
+  Saver saves({.var_list = {{tf::data::experimental::make_saveable_from_iterator(nested)}}});
   Session other;
   saves.save(other, dir() + "/c");
 }
@@ -200,7 +200,7 @@ TEST_F(ResumeTest, the_state_of_another_pipeline_is_refused) {
     return (shuffles ? data.shuffle(4, {.seed = 1}) : data).make_one_shot_iterator();
   };
   const auto saver = [](const tf::data::Iterator& iterator) {
-    return Saver({.saveables = {{tf::data::experimental::make_saveable_from_iterator(iterator)}}});
+    return Saver({.var_list = {{tf::data::experimental::make_saveable_from_iterator(iterator)}}});
   };
   {
     const auto as_default = tf::Graph().as_default();
