@@ -1,6 +1,7 @@
 #include "millrace/train/global_step.h"
 
 #include "api/op_builder.h"
+#include "base/log.h"
 #include "millrace/array_ops.h"
 #include "millrace/math_ops.h"
 #include "millrace/session.h"
@@ -23,7 +24,10 @@ Variable make_global_step() {
 
 Variable get_global_step() {
   const std::vector<Variable> collected = get_collection<Variable>(GraphKeys::GLOBAL_STEP);
-  if (collected.size() > 1) raise(invalid_argument("Multiple tensors in global_step collection."));
+  if (collected.size() > 1) {
+    log_error("Multiple tensors in global_step collection.");
+    return {};
+  }
   if (!collected.empty()) {
     assert_global_step(collected[0]);
     return collected[0];

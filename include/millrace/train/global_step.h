@@ -17,7 +17,8 @@ namespace millrace::train {
 // Without a graph: the default one. create_ raises InvalidArgumentError (TF1's ValueError) if there is one already.
 Variable get_or_create_global_step();
 Variable create_global_step();
-// Absent if there is none. InvalidArgumentError (TF1's TypeError) if what is collected is not an integer scalar.
+// Absent if there is none, and, with an error in the log, if several are collected. InvalidArgumentError (TF1's
+// TypeError) if what is collected is not an integer scalar.
 Variable get_global_step();
 void assert_global_step(const Variable& global_step);
 // Its value in a session.
