@@ -54,9 +54,16 @@ absl::StatusOr<PartialTensorShape> element_shape_input(const KernelContext& ctx,
   return make_partial_shape(dims);
 }
 
+absl::StatusOr<PartialTensorShape> merge_elements(const PartialTensorShape& a, const PartialTensorShape& b) {
+  if (absl::StatusOr<PartialTensorShape> both = merge(a, b); both.ok()) return both;
+  if (a.rank() != b.rank())
+    return invalid_argument("PartialTensorShape: Incompatible ranks during merge: ", a.rank(), " vs. ", b.rank());
+  return invalid_argument("PartialTensorShape: Incompatible shapes during merge: ", a, " vs. ", b);
+}
+
 absl::StatusOr<PartialTensorShape> merged_element_shape(const KernelContext& ctx, int i, const TensorList& list) {
   MR_ASSIGN_OR_RETURN(const PartialTensorShape shape, element_shape_input(ctx, i));
-  return merge(shape, list.element_shape);
+  return merge_elements(shape, list.element_shape);
 }
 
 absl::StatusOr<PartialTensorShape> known_element_shape(ShapeContext& c, int i) {
@@ -223,7 +230,7 @@ class TensorListGetItem final : public Kernel {
     MR_ASSIGN_OR_RETURN(PartialTensorShape shape, merged_element_shape(ctx, 2, *list));
     for (const auto& [at, element] : list->elements) {
       if (shape.is_fully_defined()) break;
-      MR_ASSIGN_OR_RETURN(shape, merge(shape, element.shape()));
+      MR_ASSIGN_OR_RETURN(shape, merge_elements(shape, element.shape()));
     }
     if (!shape.is_fully_defined())
       return invalid_argument("Trying to read an uninitialized tensor but element_shape is not fully defined: ", shape,

@@ -30,7 +30,9 @@ absl::Status output_list(KernelContext& ctx, int i, TensorList list);
 
 // An element shape as tensors give it: a vector, or -1 for one that is not known at all.
 absl::StatusOr<PartialTensorShape> element_shape_input(const KernelContext& ctx, int i);
-// The same merged with that of the list.
+// What both say, with TensorFlow's words where they contradict each other.
+absl::StatusOr<PartialTensorShape> merge_elements(const PartialTensorShape& a, const PartialTensorShape& b);
+// An element shape as a tensor gives it, merged with that of the list.
 absl::StatusOr<PartialTensorShape> merged_element_shape(const KernelContext& ctx, int i, const TensorList& list);
 // What a shape function knows of such an input.
 absl::StatusOr<PartialTensorShape> known_element_shape(ShapeContext& c, int i);

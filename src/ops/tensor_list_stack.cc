@@ -17,11 +17,11 @@ const Tensor* element_at(const TensorList& list, int64_t i) {
   return found == list.elements.end() ? nullptr : &found->second;
 }
 
-// The shape that all of these elements have, as far as they say more than `shape` does.
+// The shape of all of these elements, where `shape` leaves something open.
 absl::StatusOr<PartialTensorShape> shape_of_elements(const TensorList& list, PartialTensorShape shape) {
+  if (shape.is_fully_defined()) return shape;
   for (const auto& [at, element] : list.elements) {
-    if (shape.is_fully_defined()) break;
-    MR_ASSIGN_OR_RETURN(shape, merge(shape, element.shape()));
+    MR_ASSIGN_OR_RETURN(shape, merge_elements(shape, element.shape()));
   }
   return shape;
 }
@@ -76,7 +76,12 @@ class TensorListGather final : public Kernel {
       if (i < 0 || i >= list->size)
         return invalid_argument("Index ", i, " out o range; list only has ", list->size, " elements.");
     }
-    MR_ASSIGN_OR_RETURN(shape, shape_of_elements(*list, std::move(shape)));
+    const bool open = !shape.is_fully_defined();
+    for (size_t i = 0; open && i < indices.size(); ++i) {
+      const Tensor* value = element_at(*list, indices[i]);
+      if (value == nullptr) continue;
+      MR_ASSIGN_OR_RETURN(shape, merge_elements(shape, value->shape()));
+    }
     if (!shape.is_fully_defined())
       return invalid_argument(
           "Tried to gather uninitialized tensors from a list with non-fully-defined element_shape: ", shape);
@@ -195,7 +200,7 @@ class TensorListConcat final : public Kernel {
       MR_ASSIGN_OR_RETURN(leading, ctx.flat<int64_t>(2));
     } else {
       MR_ASSIGN_OR_RETURN(const auto given, get_attr<PartialTensorShape>(ctx.node(), "element_shape"));
-      MR_ASSIGN_OR_RETURN(element, merge(given, list->element_shape));
+      MR_ASSIGN_OR_RETURN(element, merge_elements(given, list->element_shape));
     }
     if (element.has_rank() && element.rank() == 0)
       return invalid_argument("Concat requires elements to be at least vectors, found scalars instead.");
@@ -219,7 +224,7 @@ class TensorListConcat final : public Kernel {
     for (const auto& [at, value] : list.elements) {
       if (value.rank() == 0)
         return invalid_argument("Concat saw a scalar shape at index ", at, " but requires at least vectors.");
-      MR_ASSIGN_OR_RETURN(rest, merge(rest, remove_dim(value.shape(), 0)));
+      MR_ASSIGN_OR_RETURN(rest, merge_elements(rest, remove_dim(value.shape(), 0)));
     }
     if (!rest.is_fully_defined())
       return invalid_argument(
@@ -229,14 +234,27 @@ class TensorListConcat final : public Kernel {
     return as_tensor_shape(rest);
   }
 
+  // The first dimension that all elements have which are there; -1: none.
+  static int64_t shared_length(const TensorList& list) {
+    int64_t shared = -1;
+    for (const auto& [at, value] : list.elements) {
+      if (shared >= 0 && value.dim(0) != shared) return -1;
+      shared = value.dim(0);
+    }
+    return shared;
+  }
+
   static absl::StatusOr<std::vector<int64_t>> lengths_of(const TensorList& list, const PartialTensorShape& element,
                                                          std::span<const int64_t> leading) {
     std::vector<int64_t> lengths;
+    const int64_t shared = leading.empty() ? shared_length(list) : -1;
     for (int64_t i = 0; i < list.size; ++i) {
       if (const Tensor* value = element_at(list, i)) {
         lengths.push_back(value->dim(0));
       } else if (element.has_rank() && element.dim(0) >= 0) {
         lengths.push_back(element.dim(0));
+      } else if (shared >= 0) {
+        lengths.push_back(shared);
       } else if (i >= static_cast<int64_t>(leading.size())) {
         return invalid_argument("List contains uninitialized tensor at index ", i, " but leading_dims has only ",
                                 leading.size(), " elements.");

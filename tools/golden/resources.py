@@ -217,6 +217,9 @@ def lists(w):
     def push(handle, value):
         return R.TensorListPushBack(input_handle=handle, tensor=fed(value, tf.float32))
 
+    def put(handle, index, value):
+        return R.TensorListSetItem(input_handle=handle, index=index, item=fed(value, tf.float32))
+
     def stack(handle, shape=-1, dtype=tf.float32, **extra):
         return R.TensorListStack(input_handle=handle, element_shape=shape, element_dtype=dtype, **extra)
 
@@ -263,6 +266,12 @@ def lists(w):
     case(w, 'TensorListGather', '', lambda p: gather(from_rows(), [2, 0, 2]))
     case(w, 'TensorListGather', 'index', lambda p: gather(from_rows(), [2, 3]), INVALID_ARGUMENT)
 
+    def mixed():
+        return push(push(push(empty(), 1.), [2., 3.]), [4., 5.])
+    case(w, 'TensorListGather', 'some_of_mixed', lambda p: gather(mixed(), [2, 1]))
+    case(w, 'TensorListGather', 'mixed', lambda p: gather(mixed(), [0, 2]), INVALID_ARGUMENT)
+    case(w, 'TensorListStack', 'mixed', lambda p: stack(mixed()), INVALID_ARGUMENT)
+
     def scatter(indices, n=-1, rows=((1., 2.), (3., 4.))):
         return R.TensorListScatterV2(tensor=fed(list(rows), tf.float32), indices=fed(indices, tf.int32), element_shape=[2], num_elements=n)
     case(w, 'TensorListScatterV2', '', lambda p: stack(scatter([3, 1])))
@@ -277,6 +286,8 @@ def lists(w):
                                          element_dtype=tf.float32))
     case(w, 'TensorListConcatV2', '', lambda p: concat(push(push(empty(), [[1., 2.]]), [[3., 4.], [5., 6.]])))
     case(w, 'TensorListConcatV2', 'leading', lambda p: concat(reserved(2, (-1, 2)), leading=[2, 1]))
+    case(w, 'TensorListConcatV2', 'inferred', lambda p: concat(put(reserved(3, -1), 1, [1., 2.])))
+    case(w, 'TensorListConcatV2', 'not_inferred', lambda p: concat(put(put(reserved(3, -1), 1, [1., 2.]), 2, [1.])), INVALID_ARGUMENT)
     case(w, 'TensorListConcatV2', 'scalars', lambda p: concat(push(empty(), 1.)), INVALID_ARGUMENT)
     case(w, 'TensorListConcatV2', 'widths', lambda p: concat(push(push(empty(), [[1., 2.]]), [[3.]])), INVALID_ARGUMENT)
 
