@@ -1,108 +1,24 @@
-// interop_supervision > RECORD.json : the scenarios of supervision_tf.py, call by call, with the same record of each.
+#include "supervision/scenarios.h"
 
-#include <unistd.h>
-
-#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <functional>
-#include <iostream>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <regex>
-#include <set>
-#include <string>
 #include <thread>
-#include <vector>
 
-#include "base/log.h"
-#include "io/record_reader.h"
 #include "millrace/millrace.h"
-#include "runtime/session.h"
-#include "tensorflow/core/framework/summary.pb.h"
-#include "tensorflow/core/util/event.pb.h"
+#include "supervision/record.h"
+#include "supervision/shared.h"
 
 namespace tf = millrace;
-namespace fs = std::filesystem;
 using namespace millrace::train;  // NOLINT: as T in the Python program
 using tf::Output;
 
+namespace millrace::records {
 namespace {
 
-std::vector<std::string> lines;  // the record of the scenario that runs
-std::set<std::string> files;
-const std::thread::id main_thread = std::this_thread::get_id();
-
-std::set<std::string> present() {
-  std::set<std::string> found;
-  for (const auto& entry : fs::recursive_directory_iterator(".")) {
-    const std::string name = entry.path().lexically_relative(".").string();
-    if (entry.is_regular_file() && name.find("tfevents") == std::string::npos) found.insert(name);
-  }
-  return found;
-}
-
-void note(const std::string& line) {
-  if (std::this_thread::get_id() != main_thread) return;
-  const std::set<std::string> now = present();
-  for (const std::string& name : now)
-    if (!files.contains(name)) lines.push_back("file " + name);
-  for (const std::string& name : files)
-    if (!now.contains(name)) lines.push_back("gone " + name);
-  files = now;
-  lines.push_back(line);
-}
-
-// As Python prints a list of strings.
-std::string list(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "'" : ", '") + name + "'";
-  return "[" + text + "]";
-}
-std::string sorted(std::vector<std::string> names) {
-  std::ranges::sort(names);
-  return list(names);
-}
-std::string truth(bool value) { return value ? "True" : "False"; }
-std::string number(float value) {
-  std::ostringstream text;
-  text << value;
-  return text.str();
-}
 std::string name_of(const tf::Fetch& fetch) {
   if (fetch.output()) return fetch.output().name();
   return fetch.operation() ? fetch.operation().name() : fetch.name();
 }
-
-// Each fetch once: TensorFlow joins those that several ask for before it runs. There too what is of another graph is
-// refused.
-void note_run(const tf::GraphImpl& graph, const tf::RunRequest& request) {
-  std::vector<std::string> fetched, run, fed;
-  for (const Output& output : request.fetches) {
-    if (&output.node()->graph() != &graph) return;
-    if (std::ranges::find(fetched, output.name()) == fetched.end()) fetched.push_back(output.name());
-  }
-  for (tf::Node* node : request.targets) run.push_back(tf::Operation(node).name());
-  for (const auto& [output, value] : request.feeds) fed.push_back(output.name());
-  note("run fetch=" + sorted(fetched) + " target=" + sorted(run) + " feed=" + sorted(fed));
-}
-
-}  // namespace
-
-// Every run of a session comes through here: the linker puts these in the place of SessionCore::run (CMakeLists.txt).
-#define MR_SESSION_RUN(prefix) \
-  prefix##_ZN8millrace11SessionCore3runERKNS_10RunRequestEPSt6vectorINS_6TensorESaIS5_EEPNS_9RunReportE
-extern "C" absl::Status MR_SESSION_RUN(__real_)(tf::SessionCore*, const tf::RunRequest&, std::vector<tf::Tensor>*,
-                                                tf::RunReport*);
-extern "C" absl::Status MR_SESSION_RUN(__wrap_)(tf::SessionCore* core, const tf::RunRequest& request,
-                                                std::vector<tf::Tensor>* fetched, tf::RunReport* report) {
-  note_run(*core->graph(), request);
-  return MR_SESSION_RUN(__real_)(core, request, fetched, report);
-}
-
-namespace {
 
 using Raise = std::function<void()>;
 
@@ -136,21 +52,6 @@ class Tracer : public SessionRunHook {
   Raise raise_;
 };
 
-// Adds a fetch and a feed to each run.
-class Fetcher : public SessionRunHook {
- public:
-  Fetcher(const Output& fetch, const Output& feed) : fetch_(fetch), feed_(feed) {}
-  std::optional<SessionRunArgs> before_run(SessionRunContext&) override {
-    return SessionRunArgs{.fetches = {fetch_}, .feed_dict = {{feed_, tf::Tensor(0.5f)}}};
-  }
-  void after_run(SessionRunContext&, const SessionRunValues& values) override {
-    note("hook Fetcher.after_run " + number(values.results[0].scalar<float>()));
-  }
-
- private:
-  Output fetch_, feed_;
-};
-
 class Listener : public CheckpointSaverListener {
  public:
   void begin() override { note("listener begin"); }
@@ -162,29 +63,9 @@ class Listener : public CheckpointSaverListener {
   void end(tf::Session&, int64_t step) override { note("listener end " + std::to_string(step)); }
 };
 
-struct Model {
-  Output loss;
-  tf::Operation train;
-};
-
-// (1.5 w - 1)^2 from w = 2, by gradient descent.
-Model model() {
-  const tf::Variable step = get_or_create_global_step();
-  const tf::Variable w = tf::get_variable("w", tf::GetVariableOptions{.initializer = tf::Tensor(2.0f)});
-  const Output loss = tf::square(w * 1.5 - 1.0, {.name = "loss"});
-  tf::summary::scalar("loss", loss);
-  return {loss, GradientDescentOptimizer(0.1).minimize(loss, {.global_step = step})};
-}
-
-tf::Variable float_variable(const std::string& name, float value) {
-  return tf::get_variable(name, tf::GetVariableOptions{.initializer = tf::Tensor(value)});
-}
-
 void loop(MonitoredSession& session, const std::vector<tf::Fetch>& fetches) {
   while (!session.should_stop()) session.run(fetches);
 }
-
-// --- scenarios
 
 void training() {
   const Model m = model();
@@ -471,180 +352,7 @@ void supervised_errors() {
   }
 }
 
-// --- what is refused
-
-std::string class_of(const std::exception& error) {
-  if (dynamic_cast<const NanLossDuringTrainingError*>(&error) != nullptr) return "NanLossDuringTrainingError";
-  const auto* op_error = dynamic_cast<const tf::errors::OpError*>(&error);
-  if (op_error == nullptr) return "another exception";
-  switch (op_error->code()) {
-    case tf::errors::Code::kInvalidArgument: return "InvalidArgumentError";
-    case tf::errors::Code::kNotFound: return "NotFoundError";
-    case tf::errors::Code::kFailedPrecondition: return "FailedPreconditionError";
-    case tf::errors::Code::kDataLoss: return "DataLossError";
-    case tf::errors::Code::kUnavailable: return "UnavailableError";
-    default: return "another error: " + std::string(error.what());
-  }
-}
-
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
-void refused(const std::string& what, const std::vector<std::string>& words, const std::function<void()>& body) {
-  try {
-    const auto as_default = tf::Graph().as_default();
-    body();
-    note(what + ": no error");
-  } catch (const std::exception& error) {
-    std::vector<std::string> found;
-    for (const std::string& word : words)
-      if (lower(error.what()).find(lower(word)) != std::string::npos) found.push_back(word);
-    note(what + ": " + class_of(error) + " " + list(found));
-  }
-}
-
-void foreign_fetch() {
-  const tf::Graph elsewhere;
-  Output other;
-  {
-    const auto as_default = elsewhere.as_default();
-    other = tf::constant(1.0f);
-  }
-  get_or_create_global_step();
-  MonitoredSession session(MonitoredSession::Options{});
-  session.run(other);
-}
-
-void hook_of_another_graph() {
-  const tf::Graph elsewhere;
-  Output other, fed;
-  {
-    const auto as_default = elsewhere.as_default();
-    other = tf::constant(1.0f);
-    fed = tf::placeholder(tf::float32, tf::PartialTensorShape::scalar());
-  }
-  get_or_create_global_step();
-  const Output one = tf::constant(1.0f);
-  MonitoredSession session({.hooks = {Fetcher(other, fed)}});
-  session.run(one);
-}
-
-void finalized() {
-  get_or_create_global_step();
-  const MonitoredSession session(MonitoredSession::Options{});
-  tf::constant(1.0f);
-}
-
-void two_savers() {
-  model();
-  for (int i = 0; i < 2; ++i) tf::add_to_collection(tf::GraphKeys::SAVERS, Saver());
-  MonitoredTrainingSession({.checkpoint_dir = "two"});
-}
-
-void another_model() {
-  {
-    const auto as_default = tf::Graph().as_default();
-    get_or_create_global_step();
-    float_variable("other", 1.0f);
-    MonitoredTrainingSession({.checkpoint_dir = "other", .save_checkpoint_steps = 1});
-  }
-  model();
-  MonitoredTrainingSession({.checkpoint_dir = "other"});
-}
-
-void another_shape() {
-  for (const int64_t size : {2, 3}) {
-    const auto as_default = tf::Graph().as_default();
-    get_or_create_global_step();
-    tf::get_variable("v", {size});
-    MonitoredTrainingSession({.checkpoint_dir = "shape", .save_checkpoint_steps = 1});
-  }
-}
-
-void not_initialized() {
-  get_or_create_global_step();
-  float_variable("lonely", 1.0f);
-  const auto scaffold = std::make_shared<Scaffold>(ScaffoldOptions{.init_op = tf::no_op()});
-  MonitoredSession(MonitoredSession::Options{
-      .session_creator = std::make_shared<ChiefSessionCreator>(ChiefSessionCreatorOptions{.scaffold = scaffold})});
-}
-
-void two_inits() {
-  get_or_create_global_step();
-  for (int i = 0; i < 2; ++i) tf::add_to_collection(tf::GraphKeys::INIT_OP, tf::no_op());
-  Scaffold().finalize();
-}
-
-void two_global_steps() {
-  for (const char* name : {"a", "b"})
-    tf::add_to_collection(tf::GraphKeys::GLOBAL_STEP,
-                          tf::get_variable(name, tf::GetVariableOptions{.initializer = tf::Tensor(0)}));
-  get_global_step();
-}
-
-void float_global_step() {
-  tf::add_to_collection(tf::GraphKeys::GLOBAL_STEP, float_variable("f", 0.0f));
-  get_global_step();
-}
-
-void second_global_step() {
-  create_global_step();
-  create_global_step();
-}
-
-void after_stop() {
-  class Stop : public SessionRunHook {
-    void after_run(SessionRunContext& context, const SessionRunValues&) override { context.request_stop(); }
-  };
-  get_or_create_global_step();
-  const Output one = tf::constant(1.0f);
-  MonitoredSession session({.hooks = {Stop()}});
-  session.run(one);
-  session.run(one);
-}
-
-void bad_arguments() {
-  refused("no number of steps", {"num_steps", "last_step"}, [] { StopAtStepHook({}); });
-  refused("two numbers of steps", {"num_steps", "last_step"}, [] { StopAtStepHook({.num_steps = 1, .last_step = 2}); });
-  refused("two cadences of a timer", {"every_secs", "every_steps"}, [] { SecondOrStepTimer(1.0, 1); });
-  refused("no cadence of a timer", {"every_secs", "every_steps"}, [] { SecondOrStepTimer({}, {}); });
-  refused("two cadences of a counter", {"every_n_secs", "every_n_steps", "exactly one"},
-          [] { StepCounterHook({.every_n_steps = 1, .every_n_secs = 1}); });
-  refused("two cadences of a log", {"every_n_iter", "every_n_secs"},
-          [] { LoggingTensorHook({}, {.every_n_iter = 1, .every_n_secs = 1}); });
-  refused("two savers of a hook", {"saver", "scaffold"}, [] {
-    CheckpointSaverHook({.checkpoint_dir = "x",
-                         .save_steps = 1,
-                         .saver = Saver({.allow_empty = true}),
-                         .scaffold = std::make_shared<Scaffold>()});
-  });
-  refused("no summary", {"scaffold", "summary_op"}, [] { SummarySaverHook({.save_steps = 1}); });
-  refused("no global step", {"global step"},
-          [] { MonitoredSession(MonitoredSession::Options{.hooks = {StopAtStepHook({.num_steps = 1})}}); });
-}
-
-void bad_input() {
-  bad_arguments();
-  refused("a fetch of another graph", {"graph"}, foreign_fetch);
-  refused("a hook's fetch of another graph", {"graph"}, hook_of_another_graph);
-  refused("a finalized graph", {"finalized"}, finalized);
-  refused("two savers", {"savers"}, two_savers);
-  refused("a checkpoint of another model", {"not found in checkpoint"}, another_model);
-  refused("a checkpoint of another shape", {"[2]", "[3]"}, another_shape);
-  refused("a variable that is not initialized", {"lonely", "not initialized"}, not_initialized);
-  refused("two init ops", {"init_op"}, two_inits);
-  refused("two global steps", {"global_step"}, two_global_steps);
-  refused("a global step of floats", {"integer"}, float_global_step);
-  refused("a second global step", {"already exists"}, second_global_step);
-  refused("a session that was asked to stop", {"should_stop"}, after_stop);
-  refused("a queue runner without ops", {"enqueue"}, [] { QueueRunner(tf::FIFOQueue(1, {tf::int32}), {}); });
-  refused("a worker's variables on no device", {"device"}, [] {
-    model();
-    Supervisor({.is_chief = false});
-  });
-}
+}  // namespace
 
 std::vector<std::pair<std::string, std::function<void()>>> scenarios() {
   std::vector<std::pair<std::string, std::function<void()>>> all = {{"training", training},
@@ -674,75 +382,4 @@ std::vector<std::pair<std::string, std::function<void()>>> scenarios() {
   return all;
 }
 
-// --- records
-
-std::string event_kind(const tensorflow::Event& event) {
-  switch (event.what_case()) {
-    case tensorflow::Event::kSummary: {
-      std::string tags;
-      for (const auto& value : event.summary().value()) tags += (tags.empty() ? "" : ",") + value.tag();
-      return "summary:" + tags;
-    }
-    case tensorflow::Event::kSessionLog: return "session_log:" + std::to_string(event.session_log().status());
-    case tensorflow::Event::kGraphDef: return "graph_def";
-    case tensorflow::Event::kMetaGraphDef: return "meta_graph_def";
-    case tensorflow::Event::kFileVersion: return "file_version";
-    case tensorflow::Event::kTaggedRunMetadata: return "tagged_run_metadata";
-    default: return "another";
-  }
-}
-
-void add_events() {
-  std::set<std::string> paths;
-  for (const auto& entry : fs::recursive_directory_iterator("."))
-    if (entry.path().filename().string().find("tfevents") != std::string::npos) paths.insert(entry.path());
-  for (const std::string& path : paths) {
-    const auto reader = tf::RecordReader::open(path).value();
-    const std::string folder = fs::path(path).parent_path().lexically_relative(".");
-    std::string bytes;
-    while (reader->read(bytes).value()) {
-      tensorflow::Event event;
-      event.ParseFromString(bytes);
-      lines.push_back("event " + folder + " " + event_kind(event) + " " + std::to_string(event.step()));
-    }
-  }
-}
-
-std::vector<std::string> record(const std::function<void()>& scenario) {
-  lines.clear();
-  files.clear();
-  const fs::path back = fs::current_path();
-  std::string folder = (fs::temp_directory_path() / "supervision_XXXXXX").string();
-  if (::mkdtemp(folder.data()) == nullptr) throw std::runtime_error("no temporary folder");
-  fs::current_path(folder);
-  try {
-    const auto as_default = tf::Graph().as_default();
-    scenario();
-  } catch (const std::exception& error) {
-    note("left by " + class_of(error));
-  }
-  note("end");
-  tf::summary::FileWriterCache::clear();
-  add_events();
-  fs::current_path(back);
-  fs::remove_all(folder);
-  std::vector<std::string> normalized;
-  for (const std::string& line : lines) {
-    const std::string timeless = std::regex_replace(line, std::regex(R"(\d+\.\d+ sec\))"), "T sec)");
-    normalized.push_back(
-        std::regex_replace(timeless, std::regex(R"(global_step/sec: [\d.e+-]+)"), "global_step/sec: R"));
-  }
-  return normalized;
-}
-
-}  // namespace
-
-int main(int argc, char** argv) {
-  tf::set_log_sink([](tf::LogLevel, std::string_view line) {
-    if (line.find("has not been increased") == std::string_view::npos) note("log " + std::string(line));
-  });
-  nlohmann::ordered_json records;
-  for (const auto& [name, scenario] : scenarios())
-    if (argc < 2 || std::find(argv + 1, argv + argc, name) != argv + argc) records[name] = record(scenario);
-  std::cout << nlohmann::ordered_json{{"version", "millrace"}, {"records", records}}.dump(1) << "\n";
-}
+}  // namespace millrace::records
