@@ -6,7 +6,7 @@ if(MILLRACE_SANITIZE)
   return()
 endif()
 
-set(layers proto base io tensor checkpoint op graph kernels data ops autodiff runtime api)
+set(layers proto base io tensor checkpoint op graph kernels data ops autodiff runtime cluster_proto cluster api)
 list(TRANSFORM layers PREPEND millrace_)
 # Their objects, not their archives: what only users call is referred to by nothing in here.
 list(TRANSFORM layers REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE objects)
@@ -28,16 +28,24 @@ target_compile_features(millrace_shared INTERFACE cxx_std_20)
 target_include_directories(millrace_shared INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
 
-# find_package(millrace) with the target millrace::millrace, pkg-config's millrace, the headers, and the command. The prefix may move.
+# find_package(millrace) with the targets millrace::millrace and, where gRPC was there, millrace::cluster; pkg-config's millrace, the
+# headers, and the command. The prefix may move. libmillrace.so opens libmillrace_cluster.so from its own folder when a program asks for
+# a server, so that nobody has to link it; who does says that his program needs it, and packaging tools see it.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/millrace)
 install(TARGETS millrace_shared EXPORT millrace
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT development)
+install(EXPORT millrace NAMESPACE millrace:: FILE millrace-targets.cmake DESTINATION ${package_folder} COMPONENT development)
+if(MILLRACE_CLUSTER)
+  install(TARGETS millrace_cluster_shared EXPORT millrace_cluster
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT cluster NAMELINK_COMPONENT development)
+  install(EXPORT millrace_cluster NAMESPACE millrace:: FILE millrace-cluster.cmake DESTINATION ${package_folder} COMPONENT development)
+endif()
 install(DIRECTORY include/millrace DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development FILES_MATCHING PATTERN "*.h")
-install(EXPORT millrace NAMESPACE millrace:: FILE millrace-config.cmake DESTINATION ${package_folder} COMPONENT development)
 write_basic_package_version_file(millrace-config-version.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/millrace-config-version.cmake DESTINATION ${package_folder} COMPONENT development)
+install(FILES cmake/millrace-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/millrace-config-version.cmake
+  DESTINATION ${package_folder} COMPONENT development)
 file(RELATIVE_PATH MILLRACE_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(cmake/millrace.pc.in millrace.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/millrace.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)

@@ -1,8 +1,9 @@
 #!/bin/bash
-# tests/exports_test.sh LIBRARY SOURCE_DIR : what libmillrace.so exports. Every symbol belongs to the namespace millrace and is named by a public
-# header; every public header marks what it declares; the library is at most 25 MB.
+# tests/exports_test.sh LIBRARY SOURCE_DIR [CLUSTER_LIBRARY] : what libmillrace.so exports. Every symbol belongs to the namespace millrace
+# and is named by a public header; every public header marks what it declares; the library is at most 25 MB and links no gRPC.
+# libmillrace_cluster.so exports the one function that libmillrace.so looks for.
 set -uo pipefail
-library=$1 source=$2
+library=$1 source=$2 cluster=${3:-}
 limit=25000000
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -28,6 +29,12 @@ grep -oE 'millrace::[A-Za-z0-9_:~]+' <(sed -E 's/\(.*//; s/<.*//' "$scratch/symb
 
 grep -L 'pragma GCC visibility push(default)' $(grep -lE '^namespace millrace' -r "$source/include/millrace") >"$scratch/found"
 [ ! -s "$scratch/found" ] || fail "public headers that do not mark what they declare (docs/architecture.md)"
+
+readelf -d "$library" | grep -E 'NEEDED.*grpc' >"$scratch/found" && fail "libmillrace.so links gRPC"
+if [ -n "$cluster" ]; then
+  nm -D --defined-only "$cluster" | awk '{print $3}' | grep -vx millrace_cluster_transport >"$scratch/found" && fail "libmillrace_cluster.so exports more"
+  nm -D --defined-only "$cluster" | grep -q ' T millrace_cluster_transport$' || fail "libmillrace_cluster.so lacks millrace_cluster_transport"
+fi
 
 strip -o "$scratch/stripped.so" "$library"
 size=$(stat -c %s "$scratch/stripped.so")

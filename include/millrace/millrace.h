@@ -33,6 +33,7 @@
 #include "millrace/train/optimizer.h"
 #include "millrace/train/queue_runner.h"
 #include "millrace/train/saver.h"
+#include "millrace/train/server.h"
 #include "millrace/train/session_manager.h"
 #include "millrace/train/supervisor.h"
 #include "millrace/variables.h"

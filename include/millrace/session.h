@@ -26,8 +26,8 @@
 
 namespace millrace {
 
-class SessionCore;
-class CallableCore;
+class CallableBackend;
+class SessionBackend;
 
 #pragma GCC visibility push(default)
 
@@ -52,7 +52,10 @@ struct ConfigProto {
   bool allow_soft_placement = false;             // put ops on an existing device where the wished one is not there
   bool log_device_placement = false;
   GraphOptions graph_options = {};
-  int64_t operation_timeout_in_ms = 0;  // of every run; 0: none
+  int64_t operation_timeout_in_ms = 0;  // of every run, and of every call to a server; 0: none
+  // At a server: variables, queues and the like of its own, instead of those shared with the server's other sessions. A
+  // session in this process always has its own.
+  bool isolate_session_state = false;
 };
 
 struct RunOptions {
@@ -135,18 +138,32 @@ class Callable {
 
  private:
   friend class Session;
-  std::shared_ptr<CallableCore> core_;
+  std::shared_ptr<CallableBackend> backend_;
   std::vector<int> positions_;  // where each fetched value goes; empty if all fetches are values
   size_t num_fetches_ = 0;
 };
 
+// A device that a session may put ops on.
+struct DeviceAttributes {
+  std::string name;  // "/job:localhost/replica:0/task:0/device:CPU:0"
+  std::string device_type;
+  int64_t memory_limit_bytes = 0;  // 0: none
+  uint64_t incarnation = 0;        // another number each time its process starts
+};
+
 struct SessionOptions {
-  std::string target = "";          // "": in this process
+  // "": in this process. "grpc://host:port": at a server (train::Server, `millrace serve`, or TensorFlow's), whose
+  // client is in libmillrace_cluster.so; UnimplementedError where that is not installed.
+  std::string target = "";
   std::optional<Graph> graph = {};  // absent: the default graph
   ConfigProto config = {};
 };
 
 // A handle: copies are the same session. It closes when the last one goes.
+//
+// With a target, the graph goes to the server with the first run, and what is added to it with later ones. Errors of
+// the server arrive as they would here; UnavailableError says that the server is not there or has gone, and
+// AbortedError that it has started anew and knows the session no longer. Supervised sessions recover from both.
 class Session {
  public:
   explicit Session(SessionOptions options = {});
@@ -162,18 +179,46 @@ class Session {
 
   Callable make_callable(const std::vector<Fetch>& fetches, const std::vector<Fetch>& feed_list = {}) const;
 
-  // Ends all runs within a second and lets go of all values. Later runs give CancelledError.
+  // A run whose feeds and fetches come in several calls (TF1's partial_run). The setup names all that will be fed and
+  // fetched, operations too, which then need no fetching; its result names the run in the calls that follow.
+  //
+  //   std::string handle = session.partial_run_setup({r1, r2}, {a, b, c});
+  //   Tensor first = session.partial_run(handle, r1, {{a, 1.0f}, {b, 2.0f}});
+  //   Tensor second = session.partial_run(handle, r2, {{c, first}});
+  //
+  // InvalidArgumentError for what the setup did not name, what was fed or fetched before, or what cannot be computed
+  // from the feeds so far: the run then stands as before.
+  std::string partial_run_setup(const std::vector<Fetch>& fetches, const std::vector<Fetch>& feeds = {}) const;
+  Tensor partial_run(const std::string& handle, const Fetch& fetch, const FeedDict& feed_dict = {}) const;
+  std::vector<Tensor> partial_run(const std::string& handle, std::initializer_list<Fetch> fetches,
+                                  const FeedDict& feed_dict = {}) const {
+    return partial_run(handle, std::vector<Fetch>(fetches), feed_dict);
+  }
+  std::vector<Tensor> partial_run(const std::string& handle, const std::vector<Fetch>& fetches,
+                                  const FeedDict& feed_dict = {}) const;
+
+  // The devices that it may use.
+  std::vector<DeviceAttributes> list_devices() const;
+
+  // Ends all sessions at `target`, and forgets the values in these containers there; in the default container, where
+  // none are named. For "", those of this process end, whose values are their own.
+  static void reset(const std::string& target, const std::vector<std::string>& containers = {},
+                    const ConfigProto& config = {});
+
+  // Ends all runs within a second and lets go of all values; at a server, of those that the session does not share.
+  // Later runs give CancelledError. Throws nothing: a server that cannot be reached is only logged.
   void close() const;
   bool closed() const;
 
   const Graph& graph() const;
   const std::string& sess_str() const;  // the target
 
-  // The session below, for other parts of the library.
-  const std::shared_ptr<SessionCore>& core() const;
+  // The same for all copies, and for no other session that lives at the same time.
+  const void* identity() const;
 
  private:
   struct [[gnu::visibility("hidden")]] State;
+  void raise_if_closed() const;
   std::shared_ptr<State> state_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "cli/status_text.h"
+#include "cluster/grpc/grpc_transport.h"
 #include "cluster/server.h"
 #include "tensor/allocator.h"
 
@@ -19,6 +20,7 @@ int serve_command(const ServeCommandOptions& options) {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 
   if (options.memory_limit_mib > 0) set_process_memory_limit(options.memory_limit_mib << 20);
+  use_transport(grpc_transport());
   absl::StatusOr<std::unique_ptr<Server>> server = Server::start({.address = options.listen,
                                                                   .port = options.port,
                                                                   .job = options.job,

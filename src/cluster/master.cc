@@ -23,7 +23,9 @@ absl::Status no_session(const std::string& handle) {
 }  // namespace
 
 Master::Master(const Options& options)
-    : options_(options), devices_(local_devices(1, options.job, options.task)), incarnation_(random_number()) {}
+    : options_(options),
+      devices_(local_devices(options.defaults.num_cpu_devices, options.job, options.task)),
+      incarnation_(random_number()) {}
 
 Master::~Master() { close_all(); }
 
@@ -55,8 +57,9 @@ absl::Status Master::create_session(tensorflow::CreateSessionRequest* request, c
     const std::lock_guard lock(mutex_);
     MR_RETURN_IF_ERROR(make_room());
   }
-  MR_ASSIGN_OR_RETURN(std::shared_ptr<MasterSession> session,
-                      MasterSession::create({handle, options_.job, options_.task, resources_}, request));
+  MR_ASSIGN_OR_RETURN(
+      std::shared_ptr<MasterSession> session,
+      MasterSession::create({handle, options_.job, options_.task, resources_, options_.defaults}, request));
   {
     const std::lock_guard lock(mutex_);
     MR_RETURN_IF_ERROR(make_room());

@@ -19,6 +19,7 @@ class Master {
     int max_sessions = 1000;
     // A session that nobody has used for so long makes room where there are too many: clients may vanish.
     std::chrono::seconds idle_time = std::chrono::minutes(10);
+    SessionDefaults defaults = {};
   };
 
   explicit Master(const Options& options);

@@ -1,5 +1,6 @@
 #include "cluster/master_service.h"
 
+#include "cluster/message_bytes.h"
 #include "runtime/step.h"
 
 namespace millrace {
@@ -7,29 +8,7 @@ namespace {
 
 namespace pb = tensorflow;
 
-grpc::Status to_grpc(const absl::Status& status) {
-  if (status.ok()) return grpc::Status::OK;
-  // gRPC sends messages in headers, whose size is limited.
-  constexpr size_t kMaxMessage = 4000;
-  std::string message(status.message());
-  if (message.size() > kMaxMessage) message = message.substr(0, kMaxMessage) + "...";
-  return {static_cast<grpc::StatusCode>(status.code()), message};
-}
-
-// A call under way. Lives until gRPC has done with it.
-class Call final : public grpc::ServerUnaryReactor {
- public:
-  CancellationScope* scope() { return &scope_; }
-  void finish(const absl::Status& status) { Finish(to_grpc(status)); }
-  void OnDone() override { delete this; }
-  // The client has gone, or its deadline has passed.
-  void OnCancel() override { scope_.cancel(cancelled("RPC Request was cancelled")); }
-
- private:
-  CancellationScope scope_;
-};
-
-// No exception may reach gRPC or a pool.
+// No exception may reach the transport or a pool.
 template <class Work> absl::Status guarded(Work work) {
   try {
     return work();
@@ -38,41 +17,89 @@ template <class Work> absl::Status guarded(Work work) {
   }
 }
 
-// gRPC gives requests as const, but they are the call's own: graphs are taken out of them instead of copied.
-template <class Request> Request* taken(const Request* request) { return const_cast<Request*>(request); }
+// A call under way: its messages, and the scope that its step belongs to.
+template <class RequestType, class ResponseType> class Call final : public CallState {
+ public:
+  using Request = RequestType;
+  using Response = ResponseType;
+
+  explicit Call(IncomingCall* incoming) : incoming_(incoming) {}
+
+  absl::Status parse() {
+    return guarded([this] { return from_bytes(incoming_->request(), &request); });
+  }
+  // The object may be gone afterwards.
+  void finish(absl::Status status) {
+    std::string bytes;
+    if (status.ok()) status = guarded([&] { return to_bytes(response, &bytes); });
+    incoming_->finish(status, std::move(bytes));
+  }
+  std::string peer() const { return incoming_->peer(); }
+  void on_cancel() override { scope.cancel(cancelled("RPC Request was cancelled")); }
+
+  Request request;
+  Response response;
+  CancellationScope scope;
+
+ private:
+  IncomingCall* const incoming_;
+};
+
+#define MR_CALL(Name) using Name##Call = Call<pb::Name##Request, pb::Name##Response>;
+MR_CALL(CreateSession)
+MR_CALL(ExtendSession)
+MR_CALL(PartialRunSetup)
+MR_CALL(RunStep)
+MR_CALL(CloseSession)
+MR_CALL(ListDevices)
+MR_CALL(Reset)
+MR_CALL(MakeCallable)
+MR_CALL(RunCallable)
+MR_CALL(ReleaseCallable)
+#undef MR_CALL
+
+// --- the calls that run no steps
+
+absl::Status answer(Master& master, CreateSessionCall& call) {
+  return master.create_session(&call.request, call.peer(), &call.response);
+}
+absl::Status answer(Master& master, ExtendSessionCall& call) {
+  MR_ASSIGN_OR_RETURN(const auto session, master.find(call.request.session_handle()));
+  return session->extend(&call.request, &call.response);
+}
+absl::Status answer(Master& master, PartialRunSetupCall& call) {
+  MR_ASSIGN_OR_RETURN(const auto session, master.find(call.request.session_handle()));
+  return session->partial_run_setup(call.request, &call.response);
+}
+absl::Status answer(Master& master, CloseSessionCall& call) {
+  return master.close_session(call.request.session_handle());
+}
+absl::Status answer(Master& master, ListDevicesCall& call) { return master.list_devices(call.request, &call.response); }
+absl::Status answer(Master& master, ResetCall& call) {
+  master.reset(call.request);
+  return absl::OkStatus();
+}
+absl::Status answer(Master& master, MakeCallableCall& call) {
+  MR_ASSIGN_OR_RETURN(const auto session, master.find(call.request.session_handle()));
+  return session->make_callable(call.request, &call.response);
+}
+absl::Status answer(Master& master, ReleaseCallableCall& call) {
+  MR_ASSIGN_OR_RETURN(const auto session, master.find(call.request.session_handle()));
+  return session->release_callable(call.request);
+}
 
 }  // namespace
 
 MasterService::MasterService(const Master::Options& options) : master_(options), pool_("master", 2) {}
 
-template <class Work> grpc::ServerUnaryReactor* MasterService::call(Work work) {
-  auto* const call = new Call;
-  pool_.schedule([call, work] { call->finish(guarded(work)); });
+template <class Call> std::unique_ptr<CallState> MasterService::on_pool(IncomingCall* incoming) {
+  auto call = std::make_unique<Call>(incoming);
+  pool_.schedule([this, call = call.get()] {
+    absl::Status status = call->parse();
+    if (status.ok()) status = guarded([&] { return answer(master_, *call); });
+    call->finish(std::move(status));
+  });
   return call;
-}
-
-grpc::ServerUnaryReactor* MasterService::CreateSession(grpc::CallbackServerContext* context,
-                                                       const pb::CreateSessionRequest* request,
-                                                       pb::CreateSessionResponse* response) {
-  return call([=, this] { return master_.create_session(taken(request), context->peer(), response); });
-}
-
-grpc::ServerUnaryReactor* MasterService::ExtendSession(grpc::CallbackServerContext*,
-                                                       const pb::ExtendSessionRequest* request,
-                                                       pb::ExtendSessionResponse* response) {
-  return call([=, this]() -> absl::Status {
-    MR_ASSIGN_OR_RETURN(const auto session, master_.find(request->session_handle()));
-    return session->extend(taken(request), response);
-  });
-}
-
-grpc::ServerUnaryReactor* MasterService::PartialRunSetup(grpc::CallbackServerContext*,
-                                                         const pb::PartialRunSetupRequest* request,
-                                                         pb::PartialRunSetupResponse* response) {
-  return call([=, this]() -> absl::Status {
-    MR_ASSIGN_OR_RETURN(const auto session, master_.find(request->session_handle()));
-    return session->partial_run_setup(*request, response);
-  });
 }
 
 // Starts a step of the session on its runtime's pool; the step itself calls done, from anywhere.
@@ -92,70 +119,70 @@ void MasterService::start_step(const std::string& handle, const MasterSession::D
   });
 }
 
-grpc::ServerUnaryReactor* MasterService::RunStep(grpc::CallbackServerContext*, const pb::RunStepRequest* request,
-                                                 pb::RunStepResponse* response) {
-  auto* const call = new Call;
-  const auto done = [call, request, response](const absl::Status& status) {
-    if (status.ok() || !request->store_errors_in_response_body()) {
+std::unique_ptr<CallState> MasterService::run_step(IncomingCall* incoming) {
+  auto owned = std::make_unique<RunStepCall>(incoming);
+  RunStepCall* const call = owned.get();
+  if (absl::Status status = call->parse(); !status.ok()) {
+    call->finish(std::move(status));
+    return owned;
+  }
+  const auto done = [call](const absl::Status& status) {
+    if (status.ok() || !call->request.store_errors_in_response_body()) {
       call->finish(status);
       return;
     }
-    response->clear_tensor();
-    response->set_status_code(static_cast<pb::error::Code>(status.code()));
-    response->set_status_error_message(std::string(status.message()));
+    call->response.clear_tensor();
+    call->response.set_status_code(static_cast<pb::error::Code>(status.code()));
+    call->response.set_status_error_message(std::string(status.message()));
     call->finish(absl::OkStatus());
   };
-  start_step(request->session_handle(), done,
-             [=](MasterSession& session) { session.run_step(*request, response, call->scope(), done); });
-  return call;
-}
-
-grpc::ServerUnaryReactor* MasterService::CloseSession(grpc::CallbackServerContext*,
-                                                      const pb::CloseSessionRequest* request,
-                                                      pb::CloseSessionResponse*) {
-  return call([=, this] { return master_.close_session(request->session_handle()); });
-}
-
-grpc::ServerUnaryReactor* MasterService::ListDevices(grpc::CallbackServerContext*,
-                                                     const pb::ListDevicesRequest* request,
-                                                     pb::ListDevicesResponse* response) {
-  return call([=, this] { return master_.list_devices(*request, response); });
-}
-
-grpc::ServerUnaryReactor* MasterService::Reset(grpc::CallbackServerContext*, const pb::ResetRequest* request,
-                                               pb::ResetResponse*) {
-  return call([=, this] {
-    master_.reset(*request);
-    return absl::OkStatus();
+  start_step(call->request.session_handle(), done, [call, done](MasterSession& session) {
+    session.run_step(call->request, &call->response, &call->scope, done);
   });
+  return owned;
 }
 
-grpc::ServerUnaryReactor* MasterService::MakeCallable(grpc::CallbackServerContext*,
-                                                      const pb::MakeCallableRequest* request,
-                                                      pb::MakeCallableResponse* response) {
-  return call([=, this]() -> absl::Status {
-    MR_ASSIGN_OR_RETURN(const auto session, master_.find(request->session_handle()));
-    return session->make_callable(*request, response);
-  });
-}
-
-grpc::ServerUnaryReactor* MasterService::RunCallable(grpc::CallbackServerContext*,
-                                                     const pb::RunCallableRequest* request,
-                                                     pb::RunCallableResponse* response) {
-  auto* const call = new Call;
+std::unique_ptr<CallState> MasterService::run_callable(IncomingCall* incoming) {
+  auto owned = std::make_unique<RunCallableCall>(incoming);
+  RunCallableCall* const call = owned.get();
+  if (absl::Status status = call->parse(); !status.ok()) {
+    call->finish(std::move(status));
+    return owned;
+  }
   const auto done = [call](const absl::Status& status) { call->finish(status); };
-  start_step(request->session_handle(), done,
-             [=](MasterSession& session) { session.run_callable(*request, response, call->scope(), done); });
-  return call;
+  start_step(call->request.session_handle(), done, [call, done](MasterSession& session) {
+    session.run_callable(call->request, &call->response, &call->scope, done);
+  });
+  return owned;
 }
 
-grpc::ServerUnaryReactor* MasterService::ReleaseCallable(grpc::CallbackServerContext*,
-                                                         const pb::ReleaseCallableRequest* request,
-                                                         pb::ReleaseCallableResponse*) {
-  return call([=, this]() -> absl::Status {
-    MR_ASSIGN_OR_RETURN(const auto session, master_.find(request->session_handle()));
-    return session->release_callable(*request);
-  });
+namespace {
+
+// In the order of handle().
+constexpr const char* kMethods[] = {
+    "/tensorflow.MasterService/RunStep",       "/tensorflow.MasterService/RunCallable",
+    "/tensorflow.MasterService/CreateSession", "/tensorflow.MasterService/ExtendSession",
+    "/tensorflow.MasterService/CloseSession",  "/tensorflow.MasterService/PartialRunSetup",
+    "/tensorflow.MasterService/ListDevices",   "/tensorflow.MasterService/Reset",
+    "/tensorflow.MasterService/MakeCallable",  "/tensorflow.MasterService/ReleaseCallable"};
+
+}  // namespace
+
+std::span<const char* const> MasterService::methods() const { return kMethods; }
+
+std::unique_ptr<CallState> MasterService::handle(size_t method, IncomingCall* incoming) {
+  switch (method) {
+    case 0: return run_step(incoming);
+    case 1: return run_callable(incoming);
+    case 2: return on_pool<CreateSessionCall>(incoming);
+    case 3: return on_pool<ExtendSessionCall>(incoming);
+    case 4: return on_pool<CloseSessionCall>(incoming);
+    case 5: return on_pool<PartialRunSetupCall>(incoming);
+    case 6: return on_pool<ListDevicesCall>(incoming);
+    case 7: return on_pool<ResetCall>(incoming);
+    case 8: return on_pool<MakeCallableCall>(incoming);
+    default: return on_pool<ReleaseCallableCall>(incoming);
+  }
 }
 
 }  // namespace millrace

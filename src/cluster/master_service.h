@@ -1,36 +1,26 @@
 #pragma once
-// TensorFlow's MasterService for gRPC: takes calls from its threads, and answers them from wherever they end.
+// TensorFlow's MasterService: takes calls from a transport's threads, and answers them from wherever they end.
 
 #include "base/thread_pool.h"
 #include "cluster/master.h"
-#include "tensorflow/core/protobuf/master_service.grpc.pb.h"
+#include "cluster/transport.h"
 
 namespace millrace {
 
-class MasterService final : public tensorflow::MasterService::CallbackService {
+class MasterService final : public CallHandler {
  public:
   explicit MasterService(const Master::Options& options);
 
   Master& master() { return master_; }
 
-#define MR_METHOD(Name)                                                                                          \
-  grpc::ServerUnaryReactor* Name(grpc::CallbackServerContext* context, const tensorflow::Name##Request* request, \
-                                 tensorflow::Name##Response* response) override;
-  MR_METHOD(CreateSession)
-  MR_METHOD(ExtendSession)
-  MR_METHOD(PartialRunSetup)
-  MR_METHOD(RunStep)
-  MR_METHOD(CloseSession)
-  MR_METHOD(ListDevices)
-  MR_METHOD(Reset)
-  MR_METHOD(MakeCallable)
-  MR_METHOD(RunCallable)
-  MR_METHOD(ReleaseCallable)
-#undef MR_METHOD
+  std::span<const char* const> methods() const override;
+  std::unique_ptr<CallState> handle(size_t method, IncomingCall* incoming) override;
 
  private:
-  template <class Work> grpc::ServerUnaryReactor* call(Work work);
+  template <class Call> std::unique_ptr<CallState> on_pool(IncomingCall* incoming);
   template <class Start> void start_step(const std::string& handle, const MasterSession::Done& done, Start start);
+  std::unique_ptr<CallState> run_step(IncomingCall* incoming);
+  std::unique_ptr<CallState> run_callable(IncomingCall* incoming);
 
   Master master_;
   ThreadPool pool_;  // for calls that run no steps but may take their time: large graphs

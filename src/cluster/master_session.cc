@@ -26,12 +26,17 @@ absl::StatusOr<SessionCoreOptions> core_options(const pb::ConfigProto& config, c
   core.job = options.job;
   core.task = options.task;
   if (!config.isolate_session_state()) core.resources = options.resources;
-  core.operation_timeout_in_ms = config.operation_timeout_in_ms();
+  const SessionDefaults& defaults = options.defaults;
+  const auto or_default = [](auto given, auto otherwise) { return given != 0 ? given : otherwise; };
+  core.num_cpu_devices = defaults.num_cpu_devices;
+  core.operation_timeout_in_ms = or_default(config.operation_timeout_in_ms(), defaults.operation_timeout_in_ms);
   RuntimeOptions& runtime = core.runtime;
-  runtime.intra_op_parallelism_threads = std::clamp(config.intra_op_parallelism_threads(), 0, 1024);
-  runtime.inter_op_parallelism_threads = std::clamp(config.inter_op_parallelism_threads(), 0, 1024);
-  runtime.allow_soft_placement = config.allow_soft_placement();
-  runtime.log_device_placement = config.log_device_placement();
+  runtime.intra_op_parallelism_threads =
+      std::clamp(or_default(config.intra_op_parallelism_threads(), defaults.intra_op_parallelism_threads), 0, 1024);
+  runtime.inter_op_parallelism_threads =
+      std::clamp(or_default(config.inter_op_parallelism_threads(), defaults.inter_op_parallelism_threads), 0, 1024);
+  runtime.allow_soft_placement = config.allow_soft_placement() || defaults.allow_soft_placement;
+  runtime.log_device_placement = config.log_device_placement() || defaults.log_device_placement;
   const pb::RewriterConfig& rewrite = config.graph_options().rewrite_options();
   // The flags of OptimizerOptions only add to what the level asks for, and every level but L0 asks for all.
   const bool optimize = config.graph_options().optimizer_options().opt_level() != pb::OptimizerOptions::L0;

@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "base/cancellation.h"
 #include "cluster/client_graph.h"
+#include "cluster/session_defaults.h"
 #include "runtime/session.h"
 #include "tensorflow/core/protobuf/master.pb.h"
 
@@ -27,6 +28,7 @@ class MasterSession : public std::enable_shared_from_this<MasterSession> {
     std::string job = "localhost";
     int task = 0;
     std::shared_ptr<ResourceManager> resources;  // those that sessions share
+    SessionDefaults defaults = {};
   };
 
   // Takes the graph out of the request.

@@ -1,7 +1,5 @@
 #include "cluster/server.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
@@ -14,8 +12,7 @@ struct Server::Impl {
   explicit Impl(const Master::Options& options) : service(options) {}
 
   MasterService service;
-  std::unique_ptr<grpc::Server> server;
-  int port = 0;
+  std::unique_ptr<Listener> listener;
   std::mutex mutex;
   std::condition_variable changed;
   bool stopping = false, stopped = false;
@@ -25,26 +22,19 @@ Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() { stop(); }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::start(const ServerOptions& options) {
-  auto impl = std::make_unique<Impl>(
-      Master::Options{.job = options.job, .task = options.task, .max_sessions = options.max_sessions});
-  grpc::ServerBuilder builder;
-  const bool v6 = options.address.find(':') != std::string::npos;
-  const std::string address =
-      v6 ? str_cat("[", options.address, "]:", options.port) : str_cat(options.address, ":", options.port);
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &impl->port);
+  MR_ASSIGN_OR_RETURN(Transport* const carrier, transport());
+  auto impl = std::make_unique<Impl>(Master::Options{.job = options.job,
+                                                     .task = options.task,
+                                                     .max_sessions = options.max_sessions,
+                                                     .defaults = options.session_defaults});
   constexpr int64_t kMost = (int64_t{1} << 31) - 1;
   const int limit = static_cast<int>(std::clamp<int64_t>(options.max_message_bytes, 1, kMost));
-  builder.SetMaxReceiveMessageSize(limit);
-  builder.SetMaxSendMessageSize(limit);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // two servers on one port would share its clients
-  builder.RegisterService(&impl->service);
-  impl->server = builder.BuildAndStart();
-  if (!impl->server || impl->port == 0) return unavailable("Could not listen on ", address);
+  MR_ASSIGN_OR_RETURN(impl->listener, carrier->listen(options.address, options.port, limit, &impl->service));
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
-int Server::port() const { return impl_->port; }
-std::string Server::target() const { return str_cat("grpc://localhost:", impl_->port); }
+int Server::port() const { return impl_->listener->port(); }
+std::string Server::target() const { return str_cat("grpc://localhost:", port()); }
 size_t Server::num_sessions() const { return impl_->service.master().num_sessions(); }
 
 void Server::stop() {
@@ -58,7 +48,7 @@ void Server::stop() {
   }
   impl_->service.master().close_all();
   // Calls that came after that get a moment, and are then cancelled, which ends their steps.
-  impl_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
+  impl_->listener->stop(std::chrono::milliseconds(500));
   impl_->service.master().close_all();
   const std::lock_guard lock(impl_->mutex);
   impl_->stopped = true;

@@ -1,14 +1,15 @@
 #pragma once
-// A server of TensorFlow's MasterService over gRPC: what `millrace serve` and tf::train::Server run. The only door to
-// gRPC's servers.
+// A server of TensorFlow's MasterService: what `millrace serve` and tf::train::Server run.
 //
-// No call holds a thread while its step waits: gRPC's threads hand calls over, and a step's end finishes its call.
+// No call holds a thread while its step waits: the transport's threads hand calls over, and a step's end finishes its
+// call.
 
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "base/status.h"
+#include "cluster/session_defaults.h"
 
 namespace millrace {
 
@@ -19,12 +20,13 @@ struct ServerOptions {
   int task = 0;
   int max_sessions = 1000;
   int64_t max_message_bytes = int64_t{1} << 30;  // below 2 GiB
+  SessionDefaults session_defaults = {};
 };
 
 // Thread-safe.
 class Server {
  public:
-  // Unavailable where it cannot listen there.
+  // Unavailable where it cannot listen there, Unimplemented without a transport.
   static absl::StatusOr<std::unique_ptr<Server>> start(const ServerOptions& options);
   ~Server();  // stops
 

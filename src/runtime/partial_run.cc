@@ -7,8 +7,6 @@
 namespace millrace {
 namespace {
 
-std::string tensor_name(const Output& output) { return str_cat(output.node()->name(), ":", output.index()); }
-
 bool all_set(const std::vector<char>& flags) {
   return std::ranges::all_of(flags, [](char flag) { return flag != 0; });
 }

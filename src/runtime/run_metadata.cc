@@ -52,6 +52,26 @@ void to_proto(const RunReport& report, tensorflow::RunMetadata* metadata) {
   }
 }
 
+void from_proto(const tensorflow::RunMetadata& metadata, RunReport* report) {
+  for (const tensorflow::DeviceStepStats& device : metadata.step_stats().dev_stats()) {
+    for (const tensorflow::NodeExecStats& from : device.node_stats()) {
+      NodeStats& node = report->nodes.emplace_back();
+      node.node_name = from.node_name();
+      node.label = from.timeline_label();
+      node.device = device.device();
+      // Older servers give microseconds only. Unsigned, for no sum of what a server says may overflow.
+      const auto nanos = [](int64_t exact, int64_t micros) {
+        return exact != 0 ? static_cast<uint64_t>(exact) : static_cast<uint64_t>(micros) * 1000;
+      };
+      const uint64_t start = nanos(from.all_start_nanos(), from.all_start_micros());
+      node.scheduled_nanos = static_cast<int64_t>(nanos(from.scheduled_nanos(), from.scheduled_micros()));
+      node.start_nanos = static_cast<int64_t>(start);
+      node.end_nanos = static_cast<int64_t>(start + nanos(from.all_end_rel_nanos(), from.all_end_rel_micros()));
+      node.thread = from.thread_id();
+    }
+  }
+}
+
 std::string run_metadata_bytes(const RunReport& report) {
   tensorflow::RunMetadata metadata;
   to_proto(report, &metadata);

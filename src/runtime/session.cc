@@ -29,8 +29,6 @@ bool fits(const TensorShape& value, const PartialTensorShape& shape) {
   return true;
 }
 
-std::string tensor_name(const Output& output) { return str_cat(output.node()->name(), ":", output.index()); }
-
 absl::Status check_output(const GraphImpl& graph, const Output& output, std::string_view what) {
   if (output.node() == nullptr) return invalid_argument("an absent output cannot be ", what);
   if (&output.node()->graph() != &graph) {
@@ -44,6 +42,35 @@ absl::Status check_output(const GraphImpl& graph, const Output& output, std::str
 }
 
 }  // namespace
+
+std::string tensor_name(const Output& output) { return str_cat(output.node()->name(), ":", output.index()); }
+
+absl::Status check_signature(const GraphImpl& graph, const Signature& signature) {
+  std::set<std::pair<const Node*, int>> fed;
+  for (const Output& feed : signature.feeds) {
+    MR_RETURN_IF_ERROR(check_output(graph, feed, "fed"));
+    if (!fed.emplace(feed.node(), feed.index()).second) {
+      return invalid_argument("Endpoint \"", tensor_name(feed), "\" fed more than once.");
+    }
+  }
+  for (const Output& fetch : signature.fetches) MR_RETURN_IF_ERROR(check_output(graph, fetch, "fetched"));
+  for (const Node* target : signature.targets) {
+    if (target == nullptr) return invalid_argument("an absent operation cannot be run");
+    if (&target->graph() != &graph)
+      return invalid_argument("Operation ", target->name(), " is not an element of this graph.");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_feed(const Output& to, const Tensor& value, size_t number) {
+  const DataType wanted = base_dtype(to.node()->output_type(to.index()));
+  if (value.dtype() != wanted) {
+    return invalid_argument("Expects arg[", number, "] to be ", dtype_name(wanted), " but ", dtype_name(value.dtype()),
+                            " is provided (Tensor '", tensor_name(to), "')");
+  }
+  const PartialTensorShape& shape = to.node()->output_shape(to.index());
+  return fits(value.shape(), shape) ? absl::OkStatus() : wrong_shape(value, tensor_name(to), shape);
+}
 
 SessionCore::SessionCore(std::shared_ptr<GraphImpl> graph, const SessionCoreOptions& options)
     : graph_(std::move(graph)),
@@ -83,23 +110,6 @@ void SessionCore::close() {
   leave();
 }
 
-absl::Status SessionCore::check_signature(const Signature& signature) const {
-  std::set<std::pair<const Node*, int>> fed;
-  for (const Output& feed : signature.feeds) {
-    MR_RETURN_IF_ERROR(check_output(*graph_, feed, "fed"));
-    if (!fed.emplace(feed.node(), feed.index()).second) {
-      return invalid_argument("Endpoint \"", tensor_name(feed), "\" fed more than once.");
-    }
-  }
-  for (const Output& fetch : signature.fetches) MR_RETURN_IF_ERROR(check_output(*graph_, fetch, "fetched"));
-  for (const Node* target : signature.targets) {
-    if (target == nullptr) return invalid_argument("an absent operation cannot be run");
-    if (&target->graph() != graph_.get())
-      return invalid_argument("Operation ", target->name(), " is not an element of this graph.");
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::shared_ptr<Program>> SessionCore::program_for(const Signature& signature) {
   Key key;
   key.reserve(4 + 2 * (signature.feeds.size() + signature.fetches.size()) + signature.targets.size());
@@ -123,7 +133,7 @@ absl::StatusOr<std::shared_ptr<Program>> SessionCore::program_for(const Signatur
   };
   if (std::shared_ptr<Program> program = find()) return program;
 
-  MR_RETURN_IF_ERROR(check_signature(signature));
+  MR_RETURN_IF_ERROR(check_signature(*graph_, signature));
   std::lock_guard compiling(compile_mutex_);
   if (std::shared_ptr<Program> program = find()) return program;
   MR_ASSIGN_OR_RETURN(std::shared_ptr<Program> program, compile(*graph_, signature, states_, *runtime_));
@@ -173,16 +183,7 @@ absl::Status SessionCore::run(const RunRequest& request, std::vector<Tensor>* fe
   signature.fetches.assign(request.fetches.begin(), request.fetches.end());
   signature.targets.assign(request.targets.begin(), request.targets.end());
   MR_ASSIGN_OR_RETURN(const std::shared_ptr<Program> program, program_for(signature));
-  for (size_t i = 0; i < feeds.size(); ++i) {
-    const Output& to = signature.feeds[i];
-    const DataType wanted = base_dtype(to.node()->output_type(to.index()));
-    if (feeds[i].dtype() != wanted) {
-      return invalid_argument("Expects arg[", i, "] to be ", dtype_name(wanted), " but ", dtype_name(feeds[i].dtype()),
-                              " is provided (Tensor '", tensor_name(to), "')");
-    }
-    const PartialTensorShape& shape = to.node()->output_shape(to.index());
-    if (!fits(feeds[i].shape(), shape)) return wrong_shape(feeds[i], tensor_name(to), shape);
-  }
+  for (size_t i = 0; i < feeds.size(); ++i) MR_RETURN_IF_ERROR(check_feed(signature.feeds[i], feeds[i], i));
   if (!request.trace) {
     MR_RETURN_IF_ERROR(run_program(*program, feeds, true, request.timeout_in_ms, nullptr, fetched));
   } else {

@@ -50,6 +50,13 @@ class SessionCore;
 class CallableCore;
 class PartialRun;
 
+// "node:0"
+std::string tensor_name(const Output& output);
+// InvalidArgument, in TensorFlow's words, for what is not of this graph, absent, or fed twice.
+absl::Status check_signature(const GraphImpl& graph, const Signature& signature);
+// InvalidArgument where the value's dtype or shape does not fit. `number` is its position among the feeds.
+absl::Status check_feed(const Output& to, const Tensor& value, size_t number);
+
 // One run that may go on after its caller has returned. Whoever holds it may end it at any time.
 class AsyncRun : public std::enable_shared_from_this<AsyncRun> {
  public:
@@ -132,7 +139,6 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   friend class PartialRun;
   SessionCore(std::shared_ptr<GraphImpl> graph, const SessionCoreOptions& options);
   absl::StatusOr<std::shared_ptr<Program>> program_for(const Signature& signature);
-  absl::Status check_signature(const Signature& signature) const;
   absl::Status run_program(Program& program, std::span<Tensor> feeds, bool take_feeds, int64_t timeout_in_ms,
                            StepStatsCollector* stats, std::vector<Tensor>* fetched);
   bool enter();  // false if closed

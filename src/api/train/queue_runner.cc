@@ -29,7 +29,7 @@ class QueueRunnerImpl final : public CollectionObject, public std::enable_shared
   std::vector<Thread> create_threads(const Session& session, Coordinator* coord, bool start) {
     {
       const std::lock_guard lock(mutex);
-      int& running = runs[session.core().get()];
+      int& running = runs[session.identity()];
       if (running > 0) return {};
       running = static_cast<int>(enqueue_ops.size());
       raised.clear();
@@ -88,15 +88,15 @@ class QueueRunnerImpl final : public CollectionObject, public std::enable_shared
   // True for the last thread of this session.
   bool end_of_run(const Session& session) {
     const std::lock_guard lock(mutex);
-    return --runs[session.core().get()] == 0;
+    return --runs[session.identity()] == 0;
   }
 
   std::string queue;
   std::vector<Operation> enqueue_ops;
   Operation close_op, cancel_op;
   std::vector<errors::Code> closed;
-  mutable std::mutex mutex;                // guards what follows
-  std::map<const SessionCore*, int> runs;  // enqueueing threads, by session
+  mutable std::mutex mutex;         // guards what follows
+  std::map<const void*, int> runs;  // enqueueing threads, by session
   std::vector<std::exception_ptr> raised;
 };
 
