@@ -15,7 +15,10 @@ series=${version%.*}
 library=$(echo "$scratch"/libmillrace"$series"_"$version"-1_*.deb)
 development=$(echo "$scratch"/libmillrace-dev_"$version"-1_*.deb)
 command=$(echo "$scratch"/millrace_"$version"-1_*.deb)
-for package in "$library" "$development" "$command"; do
+cluster=$(echo "$scratch"/libmillrace-cluster"$series"_"$version"-1_*.deb)
+packages=("$library" "$development" "$command")
+! grep -q cluster <<<"$(grep CPACK_COMPONENTS_ALL "$build/CPackConfig.cmake")" || packages+=("$cluster")
+for package in "${packages[@]}"; do
   [ -f "$package" ] || fail "there is no $(basename "$package")"
 done
 
@@ -37,5 +40,16 @@ for package in "$library" "$command"; do
   done
   ! grep -qE -- '-dev\b' <<<"$depends" || fail "$(basename "$package") depends on a development package: $depends"
 done
-[ "$(dpkg-deb --field "$development" Depends)" = "libmillrace$series (= $version-1)" ] || fail "libmillrace-dev depends on another library"
-for package in "$library" "$development" "$command"; do echo "$(basename "$package"): $(stat -c %s "$package") bytes"; done
+wanted="libmillrace$series (= $version-1)"
+! grep -q grpc <<<"$(dpkg-deb --field "$library" Depends)" || fail "libmillrace$series depends on gRPC"
+if [ -f "$cluster" ]; then
+  in_package "$cluster" "^\./usr/lib/.*libmillrace_cluster\.so\.$series$"
+  in_package "$development" '^\./usr/lib/.*/millrace-cluster\.cmake$'
+  depends=$(dpkg-deb --field "$cluster" Depends)
+  for name in 'libgrpc\+\+' libabsl "libmillrace$series \(= $version-1\)"; do
+    grep -qE "(^|, )$name" <<<"$depends" || fail "$(basename "$cluster") does not depend on $name: $depends"
+  done
+  wanted+=", libmillrace-cluster$series (= $version-1)"
+fi
+[ "$(dpkg-deb --field "$development" Depends)" = "$wanted" ] || fail "libmillrace-dev depends on another library"
+for package in "${packages[@]}"; do echo "$(basename "$package"): $(stat -c %s "$package") bytes"; done

@@ -1,6 +1,7 @@
 #!/bin/bash
 # tests/package_test.sh BUILD_DIR SOURCE_DIR VERSION : Millrace as another project sees it. Installs into a scratch prefix, moves the prefix, and
-# builds and runs tests/package/ against it twice: with CMake's find_package and with pkg-config.
+# builds and runs tests/package/ against it twice: with CMake's find_package and with pkg-config. Where the component for servers was built,
+# a program that uses it, too: linked with it, without it, and where it is not installed.
 set -uo pipefail
 build=$1 source=$2 version=$3
 scratch=$(mktemp -d)
@@ -29,6 +30,17 @@ flags=$(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs millrace) || fail "pkg-co
 # shellcheck disable=SC2086
 c++ -std=c++20 -O1 consumer.cc $flags -o by-pkg-config >"$scratch/log" 2>&1 || fail "building with pkg-config"
 LD_LIBRARY_PATH=$(PKG_CONFIG_PATH=$pc pkg-config --variable=libdir millrace) ./by-pkg-config >"$scratch/log" 2>&1 || fail "the program built with pkg-config"
+
+if [ -x by-cmake/cluster ]; then
+  by-cmake/cluster >"$scratch/log" 2>&1 || fail "the program with a server, built with find_package"
+  # shellcheck disable=SC2086
+  c++ -std=c++20 -O1 cluster.cc $flags -o unlinked >"$scratch/log" 2>&1 || fail "building the program with a server"
+  export LD_LIBRARY_PATH=$(PKG_CONFIG_PATH=$pc pkg-config --variable=libdir millrace)
+  ./unlinked >"$scratch/log" 2>&1 || fail "the program with a server, not linked with libmillrace_cluster.so"
+  rm "$LD_LIBRARY_PATH"/libmillrace_cluster.so*
+  ./unlinked absent >"$scratch/log" 2>&1 || fail "the program with a server where libmillrace_cluster.so is not installed"
+  unset LD_LIBRARY_PATH
+fi
 
 # The headers ask for nothing but the standard library.
 # shellcheck disable=SC2086
