@@ -1,7 +1,8 @@
-"""Fixtures: scratch folders with the digits data, and the programs of this project."""
+"""Fixtures: scratch folders with the digits data, the programs of this project, and servers."""
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -21,6 +22,22 @@ def execute(*command, cwd=ROOT):
 def millrace_run(cwd, *options):
     """What `millrace run ... --json` prints."""
     return json.loads(execute(BIN / 'millrace', 'run', *options, '--json', cwd=cwd))
+
+
+class ServerProcess:
+    def __init__(self, *command):
+        self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline().split()
+        assert line and line[0] == 'READY', line
+        self.target = line[1]
+
+    def status(self, field):
+        with open(f'/proc/{self.process.pid}/status') as f:
+            return next(int(line.split()[1]) for line in f if line.startswith(field))
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
 
 
 def scratch(factory, name):

@@ -1,6 +1,6 @@
-// interop_graphs DIR : builds graphs with the public API, runs them, and writes for each DIR/NAME.pb (GraphDef) and
-// DIR/NAME.json (targets to run before, fetches with the values found), for test_graphs_run.py to run them in
-// TensorFlow.
+// interop_graphs DIR [TARGET] : builds graphs with the public API, runs them (at the server TARGET), and writes for
+// each DIR/NAME.pb (GraphDef) and DIR/NAME.json (targets to run before, fetches with the values found), for
+// test_graphs_run.py to run them in TensorFlow.
 
 #include <fstream>
 #include <functional>
@@ -107,12 +107,13 @@ std::vector<double> flat(const tf::Tensor& tensor) {
   }
 }
 
-void write(const std::string& directory, const std::string& name, const std::function<Case()>& build) {
+void write(const std::string& directory, const std::string& name, const std::function<Case()>& build,
+           const std::string& target) {
   tf::Graph graph;
   auto as_default = graph.as_default();
   const Case c = build();
   std::ofstream(directory + "/" + name + ".pb", std::ios::binary) << graph.graph_def_bytes();
-  tf::Session session;
+  tf::Session session({.target = target, .config = {.isolate_session_state = true}});
   nlohmann::json out = {{"targets", nlohmann::json::array()}, {"fetches", nlohmann::json::array()}};
   for (const tf::Operation& target : c.targets) {
     session.run(target);
@@ -130,12 +131,12 @@ void write(const std::string& directory, const std::string& name, const std::fun
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::cerr << "usage: interop_graphs DIR\n";
+  if (argc != 2 && argc != 3) {
+    std::cerr << "usage: interop_graphs DIR [TARGET]\n";
     return 2;
   }
   const std::map<std::string, std::function<Case()>> cases = {
       {"elementwise", elementwise}, {"reductions", reductions}, {"matmul", matmul},   {"gradients", gradients},
       {"variables", variables},     {"losses", losses},         {"dataset", dataset}, {"random", random_numbers}};
-  for (const auto& [name, build] : cases) write(argv[1], name, build);
+  for (const auto& [name, build] : cases) write(argv[1], name, build, argc == 3 ? argv[2] : "");
 }

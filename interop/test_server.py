@@ -1,5 +1,4 @@
 """A real TensorFlow client drives `millrace serve`; the same programs at TensorFlow's own server say what is right."""
-import signal
 import subprocess
 import sys
 import threading
@@ -10,23 +9,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 import client_programs
-from conftest import BIN, ROOT
-
-
-class ServerProcess:
-    def __init__(self, *command):
-        self.process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline().split()
-        assert line and line[0] == 'READY', line
-        self.target = line[1]
-
-    def status(self, field):
-        with open(f'/proc/{self.process.pid}/status') as f:
-            return next(int(line.split()[1]) for line in f if line.startswith(field))
-
-    def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
+from conftest import BIN, ROOT, ServerProcess
 
 
 @pytest.fixture(scope='module')
