@@ -17,7 +17,8 @@ class Master {
     std::string job = "localhost";
     int task = 0;
     int max_sessions = 1000;
-    // A session that nobody has used for so long makes room where there are too many: clients may vanish.
+    // A session that nobody has used for so long, or whose client vanished while a step ran, makes room where there
+    // are too many.
     std::chrono::seconds idle_time = std::chrono::minutes(10);
     SessionDefaults defaults = {};
   };

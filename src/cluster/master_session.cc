@@ -102,14 +102,17 @@ class MasterSession::Use {
  public:
   explicit Use(std::shared_ptr<MasterSession> session) : session_(std::move(session)) { ++session_->running_; }
   ~Use() {
-    session_->last_used_ = std::chrono::steady_clock::now().time_since_epoch().count();
+    session_->last_used_ = client_gone_ ? 0 : std::chrono::steady_clock::now().time_since_epoch().count();
     --session_->running_;
   }
+  // Nobody waits for the answer: until the session is used again, it is the first to make room.
+  void client_gone() { client_gone_ = true; }
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
 
  private:
   const std::shared_ptr<MasterSession> session_;
+  bool client_gone_ = false;
 };
 
 MasterSession::MasterSession(const Options& options, const SessionCoreOptions& core_options)
@@ -195,6 +198,7 @@ void MasterSession::start(const std::shared_ptr<CallableCore>& callable, const A
              [use = std::make_shared<Use>(shared_from_this()), call, token = *token, done = std::move(done)](
                  absl::Status status, std::vector<Tensor> fetched, RunReport report) {
                call->remove(token);
+               if (call->is_cancelled()) use->client_gone();
                done(std::move(status), std::move(fetched), std::move(report));
              });
 }

@@ -1,5 +1,5 @@
-// Supervised sessions: the scenarios of TensorFlow 2.21 as C++ programs, with what is known of them; tests/supervision_test.cc holds
-// more of them against records.
+// Supervised sessions: the scenarios of TensorFlow 2.21 as C++ programs, with what is known of them;
+// tests/supervision_test.cc holds more of them against records.
 #include "millrace/train/monitored_session.h"
 
 #include <gmock/gmock.h>

@@ -384,6 +384,24 @@ TEST(Server, limits) {
   EXPECT_EQ(client.last.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
+TEST(Server, a_client_that_left_in_a_step_makes_room) {
+  const auto server = *Server::start({.max_sessions = 1});
+  Client client(*server);
+  const std::string left = client.create(queue_graph());
+  client.run(client.step(left, {"dequeue:0"}), 200);
+  EXPECT_EQ(client.last.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  std::string next;
+  for (int i = 0; i < 100 && next.empty(); ++i) {  // the server hears of it a little later
+    next = client.create(queue_graph());
+    if (next.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  EXPECT_NE(next, "");
+  EXPECT_EQ(client.run(left, {}, {"dequeue"}).status_code(), pb::error::ABORTED);
+  // One whose client is there keeps its place.
+  EXPECT_EQ(client.create(queue_graph()), "");
+  EXPECT_EQ(client.last.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
 TEST(Server, stop_ends_what_waits) {
   auto server = *Server::start({});
   Client client(*server);
