@@ -36,6 +36,8 @@ const Registry& all_ops() {
     register_dataset_transforms(*r);
     register_decode(*r);
     register_diag(*r);
+    register_einsum(*r);
+    register_fft(*r);
     register_file_ops(*r);
     register_functional(*r);
     register_gather(*r);
@@ -44,6 +46,7 @@ const Registry& all_ops() {
     register_image_codec(*r);
     register_image_color(*r);
     register_iterator(*r);
+    register_linear_algebra(*r);
     register_lookup_table_ops(*r);
     register_lrn(*r);
     register_matmul(*r);
@@ -83,6 +86,7 @@ const Registry& all_ops() {
     register_sparse_serialize(*r);
     register_sparse_tensors_map(*r);
     register_special_math(*r);
+    register_spectral(*r);
     register_stack(*r);
     register_string_format(*r);
     register_string_numbers(*r);

@@ -91,6 +91,18 @@ UnaryLoop find_loop(DataType from, DataType to) {
   }
 }
 
+// Quantized numbers are converted as the integers that they are stored as.
+DataType stored_as(DataType dtype) {
+  switch (dtype) {
+    case DataType::kQint8: return DataType::kInt8;
+    case DataType::kQuint8: return DataType::kUint8;
+    case DataType::kQint16: return DataType::kInt16;
+    case DataType::kQuint16: return DataType::kUint16;
+    case DataType::kQint32: return DataType::kInt32;
+    default: return dtype;
+  }
+}
+
 bool is_small(DataType dtype) { return dtype == DataType::kHalf || dtype == DataType::kBfloat16; }
 
 int mantissa_bits(DataType dtype) {
@@ -121,7 +133,8 @@ class Cast final : public Kernel {
     MR_ASSIGN_OR_RETURN(to_, init.attr<DataType>("DstT"));
     MR_ASSIGN_OR_RETURN(const bool truncate, init.attr<bool>("Truncate"));
     if (from_ == to_) return absl::OkStatus();
-    first_ = find_loop(is_small(from_) ? DataType::kFloat : from_, is_small(to_) ? DataType::kFloat : to_);
+    first_ = find_loop(is_small(from_) ? DataType::kFloat : stored_as(from_),
+                       is_small(to_) ? DataType::kFloat : stored_as(to_));
     if (first_ == nullptr)
       return unimplemented("Cast ", dtype_name(from_), " to ", dtype_name(to_), " is not supported");
     if (truncate) cleared_bits_ = std::max(0, mantissa_bits(part_type(from_)) - mantissa_bits(part_type(to_)));

@@ -8,6 +8,8 @@
 #include "op/shape_context.h"
 #include "ops/array_shapes.h"
 #include "ops/families.h"
+#include "ops/gradient_algebra.h"
+#include "ops/gradient_ops.h"
 
 namespace millrace {
 namespace {
@@ -189,6 +191,53 @@ absl::Status matmul_shape(ShapeContext& c) {
   return c.set_output(0, c.input(3));
 }
 
+// --- gradients. Rows of matrices moved up or down by one, zeros in the place that is free.
+
+Output moved_up(GradientAlgebra& m, const Output& x) {
+  return m.pad_last(m.slice_last(x, {{.begin = 1}, {}}), {{0, 1}, {0, 0}});
+}
+Output moved_down(GradientAlgebra& m, const Output& x) {
+  return m.pad_last(m.slice_last(x, {{.end = -1, .to_end = false}, {}}), {{1, 0}, {0, 0}});
+}
+
+// The sums along the rows of a * b, as a row.
+Output row_products(GradientAlgebra& m, const Output& a, const Output& b) {
+  return m.expand(m.sum(m.mul(a, b), -1), -2);
+}
+
+// Solves the adjoint system.
+absl::Status solve_gradient(GradientContext& g) {
+  GradientAlgebra m(g);
+  MR_ASSIGN_OR_RETURN(const bool pivoting, g.attr<bool>("partial_pivoting"));
+  MR_ASSIGN_OR_RETURN(const bool perturb, g.attr<bool>("perturb_singular"));
+  const Output diagonals = m.conj(g.x(0)), x = m.conj(g.y(0));
+  const auto diagonal = [&](int32_t i, GradientAlgebra::Range part) {
+    return m.slice_last(diagonals, {{.begin = i, .end = i + 1, .to_end = false}, part});
+  };
+  const Output above = m.pad_last(diagonal(2, {.begin = 1}), {{0, 0}, {0, 1}});
+  const Output below = m.pad_last(diagonal(0, {.end = -1, .to_end = false}), {{0, 0}, {1, 0}});
+  const Output transposed = concat(g, {above, diagonal(1, {}), below}, -2);
+  const Output d_rhs =
+      g.op("TridiagonalSolve", {transposed, g.dy(0)}, {{"partial_pivoting", pivoting}, {"perturb_singular", perturb}});
+  const Output products = concat(
+      g, {row_products(m, d_rhs, moved_up(m, x)), row_products(m, d_rhs, x), row_products(m, d_rhs, moved_down(m, x))},
+      -2);
+  g.set_dx(0, m.neg(products));
+  g.set_dx(1, d_rhs);
+  return absl::OkStatus();
+}
+
+absl::Status matmul_gradient(GradientContext& g) {
+  GradientAlgebra m(g);
+  const Output dy = g.dy(0), x = m.conj(g.x(3));
+  g.set_dx(0, row_products(m, dy, moved_up(m, x)));
+  g.set_dx(1, row_products(m, dy, x));
+  g.set_dx(2, row_products(m, dy, moved_down(m, x)));
+  const auto scaled = [&](int i) { return m.mul(m.adjoint(g.x(i)), dy); };
+  g.set_dx(3, m.add(m.add(moved_down(m, scaled(0)), scaled(1)), moved_up(m, scaled(2))));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void register_tridiagonal(Registry& registry) {
@@ -201,6 +250,7 @@ void register_tridiagonal(Registry& registry) {
       .attr("T: {double, float, complex64, complex128}")
       .shape(solve_shape)
       .cpu_for<TridiagonalSolve>(Types<double, float, Complex64, Complex128>())
+      .gradient(solve_gradient)
       .doc("Solves tridiagonal systems of equations.");
   registry.op("TridiagonalMatMul")
       .input("superdiag: T")
@@ -211,6 +261,7 @@ void register_tridiagonal(Registry& registry) {
       .attr("T: {double, float, complex64, complex128}")
       .shape(matmul_shape)
       .cpu_for<TridiagonalMatMul>(Types<double, float, Complex64, Complex128>())
+      .gradient(matmul_gradient)
       .doc("Tridiagonal matrices times dense ones.");
 }
 

@@ -130,9 +130,9 @@ def raw(op, inputs, attrs, name='op'):
     return op_def_library.apply_op(op, name=name, **keywords)
 
 
-def op_case(writer, op, *inputs, label='', error=0, rtol=None, atol=None, dtypes=None, feeds=False, **attrs):
+def op_case(writer, op, *inputs, label='', error=0, rtol=None, atol=None, dtypes=None, feeds=False, fetched=None, **attrs):
     """One op on constants `in0`, `in1`... (a list for a list input). Error cases feed placeholders without a static shape,
-    so that the failure is the run's and not the construction's."""
+    so that the failure is the run's and not the construction's. `fetched`: how many of the outputs, if not all."""
     graph = tf.Graph()
     fed = {}
     count = [0]
@@ -158,7 +158,7 @@ def op_case(writer, op, *inputs, label='', error=0, rtol=None, atol=None, dtypes
         except (TypeError, ValueError, NotImplementedError) as exception:
             print(f'left out: {op} {label}: {str(exception)[:160]}')
             return
-        outputs = graph.get_operation_by_name('op').outputs
+        outputs = graph.get_operation_by_name('op').outputs[:fetched]
         del result
     finish_case(writer, op, label, graph, [t.name for t in outputs], feeds=fed, error=error, rtol=rtol, atol=atol,
                 run_targets=[] if outputs else ['op'])
