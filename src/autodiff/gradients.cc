@@ -212,14 +212,15 @@ class Driver {
     }
     const OpEntry* entry = node->entry();
     const bool is_cond = is_switch_or_merge(*node);
-    if (!is_cond && (!entry || (!entry->gradient && !entry->not_differentiable)))
+    const bool is_call = entry == nullptr && graph_.library().find(node->op()) != nullptr;
+    if (!is_cond && !is_call && (!entry || (!entry->gradient && !entry->not_differentiable)))
       return with_where(not_found("No gradient defined for operation '", node->name(), "' (op type: ", node->op(),
                                   "). In general every operation must have an associated gradient for correct "
                                   "autodiff, which this op is lacking. To treat "
                                   "it as a constant, insert tf.stop_gradient."),
                         {node->name(), node->op(), node->device(), node->source()});
     std::vector<Gradient> dxs(static_cast<size_t>(node->num_inputs()));
-    if (is_cond || entry->gradient) {
+    if (is_cond || is_call || entry->gradient) {
       MR_RETURN_IF_ERROR(fill_missing(node, &dys));
       MR_ASSIGN_OR_RETURN(dxs, apply_rule(node, dys));
     }

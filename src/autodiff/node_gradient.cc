@@ -219,7 +219,10 @@ absl::StatusOr<std::vector<Gradient>> node_gradient(GraphImpl& graph, Node* node
                                                     const std::string& source) {
   if (passes_through(node->op()) && dys[0].is_slices()) return std::vector<Gradient>{dys[0]};
   RuleContext context(graph, node, dys, source);
-  absl::Status status = node->entry()->gradient(context);
+  // A call of a function by its name has no entry: the rule of calls is its own.
+  const OpEntry* entry = node->entry() ? node->entry() : graph.registry().find("PartitionedCall");
+  if (entry == nullptr || !entry->gradient) return not_found("No gradient defined for calls of ", node->op());
+  absl::Status status = entry->gradient(context);
   if (!context.status().ok()) status = context.status();
   if (status.ok()) return context.take_dxs();
   const errors::Where where = where_of(status);

@@ -92,6 +92,24 @@ class PartitionedCall final : public AsyncKernel {
   Callee callee_;
 };
 
+// Arguments and gradients of results in, gradients of arguments out. The runtime makes the gradient of a function under
+// the name of this op.
+class SymbolicGradient final : public AsyncKernel {
+ public:
+  absl::Status init(KernelInit& init) override {
+    MR_ASSIGN_OR_RETURN(FunctionRef f, init.attr<FunctionRef>("f"));
+    return callee_.init(init, FunctionRef("SymbolicGradient", {{"f", std::move(f)}}), 0);
+  }
+  void compute_async(KernelContext& ctx, Done done) override {
+    absl::StatusOr<std::vector<Tensor>> args = values_from(ctx, 0);
+    if (!args.ok()) return done(args.status());
+    callee_.call(ctx, *std::move(args), std::move(done));
+  }
+
+ private:
+  Callee callee_;
+};
+
 // Any value as a condition: numbers by their value, strings by not being empty, tensors that are no scalars by having
 // elements.
 absl::StatusOr<bool> truth(const Tensor& t) {
@@ -306,6 +324,38 @@ absl::Status arg_shape(ShapeContext& c) {
 
 absl::Status fake_param_shape(ShapeContext& c) { return c.set_output(0, c.attr<PartialTensorShape>("shape")); }
 
+absl::Status symbolic_gradient_shape(ShapeContext& c) {
+  if (c.num_inputs() < c.num_outputs())
+    return invalid_argument("len(inputs) < len(outputs): ", c.num_inputs(), " < ", c.num_outputs());
+  for (int i = 0; i < c.num_outputs(); ++i) MR_RETURN_IF_ERROR(c.set_output(i, c.input(i)));
+  return absl::OkStatus();
+}
+
+// Of PartitionedCall, and of a call by the function's own name.
+absl::Status call_gradient(GradientContext& g) {
+  FunctionRef f(g.node().op, g.node().attrs);
+  if (g.node().op.ends_with("PartitionedCall")) {
+    MR_ASSIGN_OR_RETURN(f, g.attr<FunctionRef>("f"));
+  }
+  std::vector<Output> inputs;
+  std::vector<DataType> types;
+  for (int i = 0; i < g.num_inputs(); ++i) {
+    inputs.push_back(g.x(i));
+    types.push_back(g.dtype(g.x(i)));
+  }
+  for (int i = 0; i < g.num_outputs(); ++i) {
+    const Output dy = g.dy(i);
+    inputs.push_back(dy ? dy : g.op("ZerosLike", {g.y(i)}, {}, "zeros_like"));
+  }
+  const std::vector<Output> dxs =
+      g.op_with_lists("SymbolicGradient", {inputs}, {{"f", std::move(f)}, {"Tout", std::move(types)}});
+  for (int i = 0; i < static_cast<int>(dxs.size()); ++i) {
+    const DataType dtype = g.dtype(g.x(i));
+    if (is_floating(dtype) || is_complex(dtype)) g.set_dx(i, dxs[static_cast<size_t>(i)]);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void register_functional(Registry& registry) {
@@ -344,6 +394,7 @@ void register_functional(Registry& registry) {
       .attr("executor_type: string = ''")
       .shape(unknown_shapes)
       .cpu<PartitionedCall>()
+      .gradient(call_gradient)
       .doc("Calls a function without state.");
   registry.op("StatefulPartitionedCall")
       .input("args: Tin")
@@ -357,7 +408,18 @@ void register_functional(Registry& registry) {
       .stateful()
       .shape(unknown_shapes)
       .cpu<PartitionedCall>()
+      .gradient(call_gradient)
       .doc("Calls a function.");
+
+  registry.op("SymbolicGradient")
+      .input("input: Tin")
+      .output("output: Tout")
+      .attr("Tin: list(type) >= 1")
+      .attr("Tout: list(type) >= 1")
+      .attr("f: func")
+      .shape(symbolic_gradient_shape)
+      .cpu<SymbolicGradient>()
+      .doc("Gradients of a function's arguments from these and the gradients of its results.");
 
   for (const bool stateless : {false, true}) {
     auto conditional = registry.op(stateless ? "StatelessIf" : "If");

@@ -1,5 +1,6 @@
 // Functions of the library: called by name, by PartitionedCall, and by the functional control flow.
 
+#include "autodiff/gradients.h"
 #include "gmock/gmock.h"
 #include "runtime/testing_functions.h"
 
@@ -128,6 +129,69 @@ TEST(Functions, unknown_ones_are_not_found) {
   TestGraph g;
   const Output y = call(g, "nobody", g.constant(Tensor(1.0f)));
   EXPECT_EQ(run_all(*g.session(), {y}).status().code(), absl::StatusCode::kNotFound);
+}
+
+// x^2 + x, and its gradient under the name of another function.
+void add_polynomial(TestGraph& g) {
+  add_function(
+      g, "polynomial", float32, float32,
+      {node("square", "Square", {"x"}, {{"T", float32}}), node("sum", "AddV2", {"square:y:0", "x"}, {{"T", float32}})},
+      "sum:z:0");
+}
+
+TEST(Functions, symbolic_gradient_differentiates_the_body) {
+  TestGraph g;
+  add_polynomial(g);
+  const Output x = g.placeholder(float32), dy = g.placeholder(float32, {}, "dy");
+  const AttrMap attrs = {{"f", FunctionRef("polynomial")}, {"Tout", kFloat}};
+  const Output dx = g.op("SymbolicGradient", {std::vector<Output>{x, dy}}, attrs);
+  EXPECT_EQ(*run_scalar<float>(*g.session(), dx, {{x, Tensor(3.0f)}, {dy, Tensor(2.0f)}}), 2 * 7);
+}
+
+TEST(Functions, symbolic_gradient_calls_the_function_that_the_library_names) {
+  TestGraph g;
+  add_polynomial(g);
+  FunctionDef f;
+  f.signature.name = "gradient";
+  f.signature.inputs = {arg("x", float32), arg("dy", float32)};
+  f.signature.outputs = {arg("dx", float32)};
+  f.nodes = {node("difference", "Sub", {"x", "dy"}, {{"T", float32}})};
+  f.ret = {{"dx", "difference:z:0"}};
+  add_to_library(g, std::move(f));
+  ASSERT_TRUE(g.graph->library().add_gradient("polynomial", "gradient").ok());
+  const Output x = g.placeholder(float32), dy = g.placeholder(float32, {}, "dy");
+  const AttrMap attrs = {{"f", FunctionRef("polynomial")}, {"Tout", kFloat}};
+  const Output dx = g.op("SymbolicGradient", {std::vector<Output>{x, dy}}, attrs);
+  EXPECT_EQ(*run_scalar<float>(*g.session(), dx, {{x, Tensor(3.0f)}, {dy, Tensor(2.0f)}}), 1);
+}
+
+TEST(Functions, gradients_flow_through_calls) {
+  TestGraph g;
+  add_polynomial(g);
+  add_function(
+      g, "twice", float32, float32,
+      {node("first", "polynomial", {"x"}), node("second", "PartitionedCall", {"first:y:0"}, calls("polynomial"))},
+      "second:output:0");
+  const Output x = g.placeholder(float32);
+  GradientSpec spec;
+  spec.ys = {call(g, "twice", x)};
+  spec.xs = {x};
+  const auto dx = add_gradients(*g.graph, spec);
+  ASSERT_TRUE(dx.ok()) << dx.status();
+  // y = x^2 + x = 6 at 2: (2 y + 1)(2 x + 1)
+  EXPECT_EQ(*run_scalar<float>(*g.session(), (*dx)[0].dense(), {{x, Tensor(2.0f)}}), 13 * 5);
+}
+
+TEST(Functions, symbolic_gradient_refuses_what_does_not_fit) {
+  TestGraph g;
+  add_polynomial(g);
+  const Output x = g.placeholder(float32);
+  const Output without =
+      g.op("SymbolicGradient", {std::vector<Output>{x}}, {{"f", FunctionRef("polynomial")}, {"Tout", kFloat}});
+  EXPECT_THAT(run_all(*g.session(), {without}, {{x, Tensor(3.0f)}}).status().ToString(), HasSubstr("other types"));
+  const Output unknown =
+      g.op("SymbolicGradient", {std::vector<Output>{x, x}}, {{"f", FunctionRef("nowhere")}, {"Tout", kFloat}});
+  EXPECT_THAT(run_all(*g.session(), {unknown}, {{x, Tensor(3.0f)}}).status().ToString(), HasSubstr("nowhere"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/thread_pool.h"
+#include "runtime/function_gradient.h"
 #include "runtime/program.h"
 #include "runtime/step.h"
 
@@ -158,6 +159,14 @@ static bool is_dataset_function(const FunctionRef& function) {
   return marked != nullptr && *marked;
 }
 
+// Of a function of the library, or of the gradient of one.
+static absl::StatusOr<FunctionBody> make_body(const FunctionLibrary& library, const FunctionRef& function) {
+  if (function.name != kSymbolicGradient || !function.attrs) return library.instantiate(function);
+  const auto it = function.attrs->find("f");
+  const FunctionRef* f = it == function.attrs->end() ? nullptr : it->second.get<FunctionRef>();
+  return f == nullptr ? library.instantiate(function) : gradient_of_function(library, *f);
+}
+
 // Not kept if it is a dataset's function with state.
 absl::StatusOr<std::shared_ptr<Runtime::Function>> Runtime::find_or_make(const FunctionRef& function) {
   if (is_shut_down()) return cancelled("Session has been closed.");
@@ -173,7 +182,7 @@ absl::StatusOr<std::shared_ptr<Runtime::Function>> Runtime::find_or_make(const F
   }
   auto made = std::make_shared<Function>();
   made->ref = function;
-  MR_ASSIGN_OR_RETURN(FunctionBody body, library_->instantiate(function));
+  MR_ASSIGN_OR_RETURN(FunctionBody body, make_body(*library_, function));
   made->body = std::make_shared<const FunctionBody>(std::move(body));
   if (made->body->is_stateful && is_dataset_function(function)) return made;
   std::lock_guard lock(functions_mutex_);

@@ -111,17 +111,22 @@ def calls(w):
     def positive(x, n):
         return n > 0
 
+    @function.Defun(tf.float32, tf.float32)
+    def product(x, y):
+        return tf.sin(x) * y, x + y
+
     x = values(rng_for('calls'), [2, 3], 'f')
     types = dict(Tout=[tf.float32, tf.int32])
 
     def case(op, label, inputs, fetches=2, **attrs):
         graph = tf.Graph()
         with graph.as_default():
-            for f in (doubled, halved, positive):
+            for f in (doubled, halved, positive, product):
                 f.add_to_graph(graph)
             raw(op, inputs(), attrs)
         finish_case(w, op, label, graph, [f'op:{k}' for k in range(fetches)])
 
+    case('SymbolicGradient', '', lambda: [[tf.constant(v) for v in (x, 2 * x, x + 1, x - 1)]], f=product, Tout=[tf.float32] * 2)
     for op in ('PartitionedCall', 'StatefulPartitionedCall'):
         case(op, '', lambda: [[tf.constant(x), tf.constant(3)]], f=doubled, **types)
     for op in ('If', 'StatelessIf'):
