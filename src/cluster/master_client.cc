@@ -1,5 +1,6 @@
 #include "cluster/master_client.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "cluster/message_bytes.h"

@@ -8,6 +8,8 @@
 #include <grpcpp/impl/codegen/server_callback_handlers.h>
 #include <grpcpp/impl/codegen/service_type.h>
 
+#include <algorithm>
+
 namespace millrace {
 namespace {
 

@@ -9,6 +9,7 @@
 
 #include "cluster/grpc/grpc_transport.h"
 #include "cluster/message_bytes.h"
+#include "cluster/server.h"
 #include "graph/proto_convert.h"
 #include "millrace/millrace.h"
 #include "tensorflow/core/protobuf/master.pb.h"
@@ -194,6 +195,25 @@ TEST_F(HostileServerTest, silence) {
   other.close();
   EXPECT_THAT(creates.get(), HasSubstr("closed"));
   EXPECT_LT(Clock::now() - before, std::chrono::seconds(2));
+}
+
+TEST(Limits, messages_that_are_too_large_for_the_server) {
+  const std::unique_ptr<Server> server = *Server::start({.max_message_bytes = 100'000});
+  const auto as_default = Graph().as_default();
+  const Output x = placeholder(float32, PartialTensorShape({-1})), sum = reduce_sum(x);
+  const Output n = placeholder(int32, PartialTensorShape({1})), many = fill(n, 1.0f);
+  const Session session({.target = server->target()});
+  const auto too_large = [&](const std::function<void()>& run) {
+    try {
+      run();
+    } catch (const errors::ResourceExhaustedError& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_THAT(too_large([&] { session.run(sum, {{x, std::vector<float>(100'000)}}); }), HasSubstr("larger than max"));
+  EXPECT_THAT(too_large([&] { session.run(many, {{n, std::vector<int>{100'000}}}); }), HasSubstr("larger than max"));
+  EXPECT_EQ(session.run(sum, {{x, std::vector<float>(10, 1.0f)}}).scalar<float>(), 10);
 }
 
 }  // namespace
