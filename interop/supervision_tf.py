@@ -479,6 +479,14 @@ def bad_input():
     refused('two savers of a hook', ['saver', 'scaffold'],
             lambda: T.CheckpointSaverHook('x', save_steps=1, saver=T.Saver(allow_empty=True), scaffold=T.Scaffold()))
     refused('no summary', ['scaffold', 'summary_op'], lambda: T.SummarySaverHook(save_steps=1))
+    refused('two sources of summaries', ['scaffold', 'summary_op'],
+            lambda: T.SummarySaverHook(save_steps=1, scaffold=T.Scaffold(), summary_op=tf.constant('')))
+    refused('two cadences of checkpoints', ['every_secs', 'every_steps'],
+            lambda: T.MonitoredTrainingSession(checkpoint_dir='x', save_checkpoint_secs=1, save_checkpoint_steps=1))
+    refused('two cadences of summaries', ['every_secs', 'every_steps'],
+            lambda: T.MonitoredTrainingSession(checkpoint_dir='x', save_summaries_secs=1, save_summaries_steps=1))
+    refused('ready for a local init that is not there', ['local_init_op'],
+            lambda: T.SessionManager(ready_for_local_init_op=tf.constant([], tf.string)))
     refused('no global step', ['global step'], lambda: T.MonitoredSession(hooks=[T.StopAtStepHook(1)]))
     refused('a fetch of another graph', ['graph'], foreign_fetch)
     refused('a hook\'s fetch of another graph', ['graph'], hook_of_another_graph)

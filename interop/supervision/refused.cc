@@ -149,6 +149,19 @@ void bad_arguments() {
                          .scaffold = std::make_shared<Scaffold>()});
   });
   refused("no summary", {"scaffold", "summary_op"}, [] { SummarySaverHook({.save_steps = 1}); });
+  refused("two sources of summaries", {"scaffold", "summary_op"}, [] {
+    SummarySaverHook({.save_steps = 1, .scaffold = std::make_shared<Scaffold>(), .summary_op = tf::constant("")});
+  });
+  refused("two cadences of checkpoints", {"every_secs", "every_steps"}, [] {
+    MonitoredTrainingSession({.checkpoint_dir = "x", .save_checkpoint_secs = 1.0, .save_checkpoint_steps = 1});
+  });
+  refused("two cadences of summaries", {"every_secs", "every_steps"}, [] {
+    MonitoredTrainingSession({.checkpoint_dir = "x", .save_summaries_steps = 1, .save_summaries_secs = 1.0});
+  });
+  refused("ready for a local init that is not there", {"local_init_op"}, [] {
+    SessionManager(
+        {.ready_for_local_init_op = tf::constant(tf::Tensor(tf::TensorShape({0}), std::vector<std::string>{}))});
+  });
   refused("no global step", {"global step"},
           [] { MonitoredSession(MonitoredSession::Options{.hooks = {StopAtStepHook({.num_steps = 1})}}); });
 }

@@ -4,6 +4,7 @@
 
 #include "graph/graph_def.h"
 #include "graph/proto_convert.h"
+#include "tensor/shape.h"
 #include "tensorflow/core/protobuf/config.pb.h"
 
 namespace millrace {
@@ -76,6 +77,32 @@ std::string run_metadata_bytes(const RunReport& report) {
   tensorflow::RunMetadata metadata;
   to_proto(report, &metadata);
   return deterministic_bytes(metadata);
+}
+
+std::vector<NodeStats> node_stats(const tensorflow::RunMetadata& metadata) {
+  std::vector<NodeStats> nodes;
+  for (const auto& device : metadata.step_stats().dev_stats()) {
+    for (const tensorflow::NodeExecStats& n : device.node_stats()) {
+      NodeStats& node = nodes.emplace_back();
+      node.node_name = n.node_name();
+      node.label = n.timeline_label();
+      node.device = device.device();
+      node.scheduled_nanos = n.scheduled_nanos();
+      node.start_nanos = n.all_start_nanos();
+      node.end_nanos = n.all_start_nanos() + n.all_end_rel_nanos();
+      node.thread = n.thread_id();
+      for (const tensorflow::NodeOutput& o : n.output()) {
+        const auto& tensor = o.tensor_description();
+        std::vector<int64_t> dims;
+        for (const auto& dim : tensor.shape().dim()) dims.push_back(dim.size());
+        const absl::StatusOr<TensorShape> shape = make_shape(dims);
+        if (!shape.ok()) continue;
+        node.outputs.push_back({o.slot(), static_cast<DataType>(tensor.dtype()), *shape,
+                                tensor.allocation_description().requested_bytes()});
+      }
+    }
+  }
+  return nodes;
 }
 
 }  // namespace millrace

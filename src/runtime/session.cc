@@ -3,8 +3,22 @@
 #include <algorithm>
 #include <set>
 
+#include "absl/strings/str_join.h"
+
 namespace millrace {
 namespace {
+
+// The labels with what the nodes read: "y = Mul(x, w/read)".
+std::vector<NodeStats> with_inputs(std::vector<NodeStats> nodes, const Program& program) {
+  absl::flat_hash_map<std::string, std::string> inputs;
+  for (const NodeDef& def : program.node_defs()) inputs[def.name] = absl::StrJoin(def.inputs, ", ");
+  for (NodeStats& n : nodes) {
+    const auto found = inputs.find(n.node_name);
+    if (found == inputs.end() || !n.label.ends_with("()")) continue;
+    n.label.insert(n.label.size() - 1, found->second);
+  }
+  return nodes;
+}
 
 constexpr size_t kMaxPrograms = 256;  // signatures that a session remembers
 
@@ -189,7 +203,7 @@ absl::Status SessionCore::run(const RunRequest& request, std::vector<Tensor>* fe
   } else {
     StepStatsCollector stats;
     absl::Status status = run_program(*program, feeds, true, request.timeout_in_ms, &stats, fetched);
-    if (report) report->nodes = stats.take();
+    if (report) report->nodes = with_inputs(stats.take(), *program);
     MR_RETURN_IF_ERROR(status);
   }
   if (report && request.output_partition_graphs) report->partition_graphs = {program->node_defs()};
@@ -268,7 +282,7 @@ void AsyncRun::start(std::vector<Tensor> feeds, Done done) {
 void AsyncRun::finish(absl::Status status, std::vector<Tensor> fetched) {
   if (deadline_ != 0) cancel_call(deadline_);
   RunReport report;
-  if (options_.trace) report.nodes = stats_.take();
+  if (options_.trace) report.nodes = with_inputs(stats_.take(), *callable_->program_);
   if (options_.output_partition_graphs && status.ok()) report.partition_graphs = {callable_->program_->node_defs()};
   callable_->session_->leave();
   std::exchange(done_, nullptr)(std::move(status), std::move(fetched), std::move(report));

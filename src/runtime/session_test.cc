@@ -4,12 +4,16 @@
 #include <barrier>
 #include <filesystem>
 #include <latch>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/errors.h"
 #include "gmock/gmock.h"
 #include "kernels/team.h"
+#include "runtime/run_metadata.h"
 #include "runtime/testing_graph.h"
+#include "runtime/timeline.h"
+#include "tensorflow/core/protobuf/config.pb.h"
 
 namespace millrace {
 namespace {
@@ -315,7 +319,39 @@ TEST(Session, traces_what_ran_and_when) {
   EXPECT_EQ(report.nodes[1].node_name, "y");
   EXPECT_LE(report.nodes[0].end_nanos, report.nodes[1].end_nanos);
   ASSERT_EQ(report.partition_graphs.size(), 1u);
+  EXPECT_EQ(report.nodes[1].label, "y = Neg(sq)");
   EXPECT_THAT(timeline_json(report.nodes), HasSubstr("\"name\": \"Square\""));
+  tensorflow::RunMetadata metadata;
+  to_proto(report, &metadata);
+  EXPECT_EQ(timeline_json(node_stats(metadata)), timeline_json(report.nodes));
+}
+
+NodeStats traced(const char* name, const char* label, uint32_t thread, int64_t start, int64_t end, int64_t bytes) {
+  NodeStats n{
+      .node_name = name, .label = label, .device = "cpu", .start_nanos = start, .end_nanos = end, .thread = thread};
+  n.outputs.push_back({.dtype = float32, .shape = TensorShape({bytes / 4}), .bytes = bytes});
+  return n;
+}
+
+TEST(Timeline, arrows_between_threads_and_tensors_until_their_last_reader) {
+  const std::vector<NodeStats> nodes = {traced("a", "a = Const()", 1, 1000, 2000, 8),
+                                        traced("b", "b = Neg(a)", 1, 3000, 4000, 16),
+                                        traced("c", "c = Add(a, b)", 2, 5000, 6000, 4)};
+  const std::string json = timeline_json(nodes, {.show_memory = true});
+  const auto parsed = nlohmann::json::parse(json);
+  std::vector<std::string> arrows, objects;
+  std::vector<int> bytes;
+  for (const auto& event : parsed["traceEvents"]) {
+    if (event["ph"] == "s") arrows.push_back(event["name"]);
+    if (event["ph"] == "D") objects.push_back(event["name"].get<std::string>() + " " + event["ts"].dump());
+    if (event["ph"] == "C") bytes.push_back(event["args"]["cpu"]);
+  }
+  EXPECT_THAT(arrows, ElementsAre("a", "b"));  // to c, on another thread
+  EXPECT_THAT(objects, ElementsAre("a 6.0", "b 6.0", "c 6.0"));
+  EXPECT_THAT(bytes, ElementsAre(8, 24, 28, 0));
+  EXPECT_THAT(json, HasSubstr("float [2], 8 bytes"));
+  const std::string bare = timeline_json(nodes, {.show_dataflow = false});
+  EXPECT_THAT(bare, testing::Not(testing::AnyOf(HasSubstr("DataFlow"), HasSubstr("Memory"), HasSubstr("Tensors"))));
 }
 
 // --- many at once

@@ -87,7 +87,9 @@ class Coordinator {
 class LooperThread : public std::enable_shared_from_this<LooperThread> {
  public:
   // The first call comes at once; without an interval the next follows straight away.
-  LooperThread(Coordinator& coord, std::optional<double> timer_interval_secs, std::function<void()> target = {});
+  // `name` is the thread's, for what is said of threads that do not stop.
+  LooperThread(Coordinator& coord, std::optional<double> timer_interval_secs, std::function<void()> target = {},
+               const std::string& name = "LooperThread");
   virtual ~LooperThread() = default;
   LooperThread(const LooperThread&) = delete;
   LooperThread& operator=(const LooperThread&) = delete;

@@ -238,8 +238,8 @@ struct ProfilerOptions {
   std::optional<int64_t> save_steps = {};
   std::optional<double> save_secs = {};
   std::string output_dir = {};  // the current directory
-  bool show_dataflow = true;    // arrows from producers to consumers
-  bool show_memory = false;     // UnimplementedError if set
+  bool show_dataflow = true;    // arrows from producers to consumers on other threads
+  bool show_memory = false;     // when tensors are there, and how many bytes they take together
 };
 // Traces a run every so often: a file "timeline-STEP.json" for chrome://tracing, and the run's metadata in an event
 // file under the tag "step_STEP". The first run is never traced.

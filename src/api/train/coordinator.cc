@@ -234,12 +234,13 @@ std::vector<std::string> Coordinator::live_threads() const {
 
 // --- LooperThread
 
-LooperThread::LooperThread(Coordinator& coord, std::optional<double> timer_interval_secs, std::function<void()> target)
+LooperThread::LooperThread(Coordinator& coord, std::optional<double> timer_interval_secs, std::function<void()> target,
+                           const std::string& name)
     : coord_(coord),
       interval_(timer_interval_secs),
       target_(std::move(target)),
       self_(std::make_shared<std::shared_ptr<LooperThread>>()),
-      thread_("LooperThread", [slot = self_] {
+      thread_(name, [slot = self_] {
         const std::shared_ptr<LooperThread> self = std::move(*slot);
         self->run();
       }) {

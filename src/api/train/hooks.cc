@@ -141,11 +141,20 @@ void LoggingTensorHook::end(Session& session) {
 
 // --- CheckpointSaverHook
 
+namespace {
+
+// TensorFlow says so before it refuses anything.
+SecondOrStepTimer announced_timer(const CheckpointSaverOptions& o) {
+  log_info("Create CheckpointSaverHook.");
+  return SecondOrStepTimer(o.save_secs, o.save_steps);
+}
+
+}  // namespace
+
 CheckpointSaverHook::CheckpointSaverHook(const CheckpointSaverOptions& options)
     : options_(options),
       save_path_(join_path(options.checkpoint_dir, options.checkpoint_basename)),
-      timer_(options.save_secs, options.save_steps) {
-  log_info("Create CheckpointSaverHook.");
+      timer_(announced_timer(options)) {
   if (options_.saver && options_.scaffold) raise(invalid_argument("You cannot provide both saver and scaffold."));
 }
 

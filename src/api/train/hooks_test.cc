@@ -234,8 +234,18 @@ TEST_F(HooksTest, profiles_every_so_many_steps) {
     if (event.has_tagged_run_metadata()) tags.push_back(event.tagged_run_metadata().tag());
   }
   EXPECT_THAT(tags, ElementsAre("step_2", "step_4"));
-  EXPECT_THROW(ProfilerHook({.save_steps = 1, .show_memory = true}), errors::UnimplementedError);
+  EXPECT_THAT(text, testing::Not(HasSubstr("\"Memory\"")));
   EXPECT_THROW(ProfilerHook({}), errors::InvalidArgumentError);
+}
+
+TEST_F(HooksTest, profiles_memory_where_asked) {
+  auto as_default = Graph().as_default();
+  std::filesystem::create_directories(dir());
+  train({ProfilerHook({.save_steps = 2, .output_dir = dir(), .show_memory = true})}, 3);
+  std::ifstream file(dir() + "/timeline-2.json");
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_THAT(text, HasSubstr("\"cat\": \"Memory\", \"ph\": \"C\""));
+  EXPECT_THAT(text, HasSubstr("\"tensor_description\": \"float [], 4 bytes\""));
 }
 
 TEST_F(HooksTest, nan_of_any_float_type_is_seen) {

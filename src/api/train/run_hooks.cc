@@ -9,6 +9,9 @@
 #include "io/durable_file.h"
 #include "io/file_system.h"
 #include "millrace/train/hooks.h"
+#include "runtime/run_metadata.h"
+#include "runtime/timeline.h"
+#include "tensorflow/core/protobuf/config.pb.h"
 
 namespace millrace::train {
 
@@ -65,22 +68,16 @@ std::optional<SessionRunArgs> FeedFnHook::before_run(SessionRunContext&) {
 
 namespace {
 
-// Arrows follow the inputs that labels name ("y = Add(a, b)"): without these there are none.
-RunMetadata without_inputs(RunMetadata metadata) {
-  for (RunMetadata::NodeExecStats& node : metadata.step_stats) {
-    std::string& label = node.timeline_label;
-    const size_t open = label.find('('), close = label.rfind(')');
-    if (open != std::string::npos && close != std::string::npos && open < close)
-      label.erase(open + 1, close - open - 1);
-  }
-  return metadata;
+std::string timeline_of(const RunMetadata& metadata, const ProfilerOptions& o) {
+  tensorflow::RunMetadata proto;
+  if (!proto.ParseFromString(metadata.serialized)) raise(internal_error("a run's metadata cannot be parsed"));
+  return timeline_json(node_stats(proto), {.show_dataflow = o.show_dataflow, .show_memory = o.show_memory});
 }
 
 }  // namespace
 
 ProfilerHook::ProfilerHook(const ProfilerOptions& options)
     : options_(options), timer_(options.save_secs, options.save_steps) {
-  if (options_.show_memory) raise(unimplemented("ProfilerHook: show_memory is not there yet"));
   writer_ = summary::FileWriterCache::get(options_.output_dir);
 }
 
@@ -105,10 +102,7 @@ void ProfilerHook::after_run(SessionRunContext& context, const SessionRunValues&
     timer_.update_last_triggered_step(step);
     const std::string path = join_path(options_.output_dir, str_cat("timeline-", step, ".json"));
     log_info("Saving timeline for ", step, " into '", path, "'.");
-    const RunMetadata& metadata = values.run_metadata;
-    raise_if_error(write_file_durably(path, options_.show_dataflow
-                                                ? metadata.generate_chrome_trace_format()
-                                                : without_inputs(metadata).generate_chrome_trace_format()));
+    raise_if_error(write_file_durably(path, timeline_of(values.run_metadata, options_)));
     writer_.add_run_metadata(values.run_metadata, str_cat("step_", step));
   }
   next_step_ = step + 1;

@@ -64,7 +64,7 @@ Variable global_step_by_name() {
 class StepCounter final : public LooperThread {
  public:
   StepCounter(Coordinator& coord, double secs, Session session, Variable step, summary::FileWriter writer)
-      : LooperThread(coord, secs),
+      : LooperThread(coord, secs, {}, "SVStepCounterThread"),
         session_(std::move(session)),
         step_(std::move(step)),
         writer_(std::move(writer)),
@@ -252,17 +252,18 @@ std::vector<Thread> Supervisor::start_standard_services(Session& session) {
     add_session_log(summary_writer_, tensorflow::SessionLog::START, train::global_step(session, global_step_));
   }
   std::vector<std::shared_ptr<LooperThread>> loopers;
-  const auto add = [&](double secs, std::function<void()> target) {
-    loopers.push_back(std::make_shared<LooperThread>(coord_, secs, std::move(target)));
+  const auto add = [&](const char* name, double secs, std::function<void()> target) {
+    loopers.push_back(std::make_shared<LooperThread>(coord_, secs, std::move(target), name));
   };
   if (save_summaries_secs() > 0 && summary_writer_) {
-    if (summary_op_) add(save_summaries_secs(), [this, session] { save_summaries(session); });
+    if (summary_op_) add("SVSummaryThread", save_summaries_secs(), [this, session] { save_summaries(session); });
     if (global_step_) {
       loopers.push_back(
           std::make_shared<StepCounter>(coord_, save_summaries_secs(), session, global_step_, summary_writer_));
     }
   }
-  if (saver_ && save_model_secs() > 0) add(save_model_secs(), [this, session] { save_model(session); });
+  if (saver_ && save_model_secs() > 0)
+    add("SVTimerCheckpointThread", save_model_secs(), [this, session] { save_model(session); });
   std::vector<Thread> threads;
   for (const auto& looper : loopers) {
     looper->start();

@@ -65,6 +65,27 @@ TEST_F(SupervisorTest, services_save_and_write_summaries) {
   second.managed_session([&](Session& session) { EXPECT_GT(global_step(session, second.global_step()), 0); });
 }
 
+TEST_F(SupervisorTest, services_have_names_and_are_made_where_they_have_something_to_do) {
+  const auto services = [&](const SupervisorOptions& options) {
+    auto as_default = Graph().as_default();
+    make_model();
+    Supervisor sv(options);
+    Session session = sv.prepare_or_wait_for_session({.start_standard_services = false});
+    std::vector<std::string> names;
+    const std::vector<Thread> threads = sv.start_standard_services(session);
+    for (const Thread& thread : threads) names.push_back(thread.name());
+    sv.stop({.threads = threads});
+    return names;
+  };
+  EXPECT_THAT(services({.logdir = dir()}),
+              ElementsAre("SVSummaryThread", "SVStepCounterThread", "SVTimerCheckpointThread"));
+  EXPECT_THAT(services({.logdir = dir(), .summary_op = std::nullopt, .save_model_secs = 0}),
+              ElementsAre("SVStepCounterThread"));
+  EXPECT_THAT(services({.logdir = dir(), .global_step = std::nullopt, .save_summaries_secs = 0}),
+              ElementsAre("SVTimerCheckpointThread"));
+  EXPECT_THAT(services({}), ElementsAre());
+}
+
 TEST_F(SupervisorTest, the_end_of_the_input_is_a_clean_end_and_other_errors_leave) {
   auto as_default = Graph().as_default();
   make_model();
