@@ -143,5 +143,16 @@ TEST(Gradients, of_complex_functions) {
   }
 }
 
+TEST(Gradients, of_a_list_of_tensors_that_is_used_twice) {
+  TestGraph g;
+  const Output x = g.placeholder(DataType::kDouble, {3, 2});
+  const Output shape = g.constant(Tensor(std::vector<int32_t>{2}));
+  const AttrMap of_doubles = {{"element_dtype", DataType::kDouble}};
+  const Output list = g.op("TensorListFromTensor", {x, shape}, of_doubles);
+  const Output whole = g.op("TensorListStack", {list, shape}, of_doubles);
+  const Output one = g.op("TensorListGetItem", {list, g.constant(Tensor(int32_t{1})), shape}, of_doubles);
+  expect_gradient(g, {x}, {grid({3, 2}, -1, 1)}, g.op("Mul", {whole, g.op("Square", {one})}), "a list used twice");
+}
+
 }  // namespace
 }  // namespace millrace

@@ -20,7 +20,7 @@ from golden import (arrays, convolution, data, elementwise, files, images, linea
 FOLDERS = {
     'ops': [elementwise.make, arrays.make, images.make, maths.make, queues.make, state.make, convolution.make, special.make,
             segments.make, matrices.make, tensor_arrays.make, strings.make, updates.make, sparse.make, resources.make,
-            programs.calls, linear.make],
+            programs.calls, linear.make, quantization.make],
     'programs': [programs.make],
     'random': [maths.make_random],
     'events/summary_ops': [state.make_summaries],

@@ -9,6 +9,7 @@
 #include "ops/elementwise.h"
 #include "ops/families.h"
 #include "ops/math_gradients.h"
+#include "ops/variant_math.h"
 
 namespace millrace {
 
@@ -87,6 +88,7 @@ void register_aggregate(Registry& r) {
       .shape(merged_shape)
       .gradient(copy_to_all)
       .cpu_for<AddN>(NumberTypes{})
+      .kernel({"CPU", {{"T", DataType::kVariant}}, make_variant_sum})
       .doc("The sum of all inputs, elementwise.");
   r.op("AccumulateNV2")
       .input("inputs: N * T")

@@ -55,6 +55,7 @@ const Registry& all_ops() {
     register_parsing(*r);
     register_partition(*r);
     register_pooling(*r);
+    register_quantization(*r);
     register_queue(*r);
     register_random(*r);
     register_random_rejection(*r);

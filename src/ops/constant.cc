@@ -8,6 +8,7 @@
 #include "ops/array_shapes.h"
 #include "ops/families.h"
 #include "ops/gradient_ops.h"
+#include "ops/variant_math.h"
 
 namespace millrace {
 namespace {
@@ -75,9 +76,12 @@ class ZerosLike final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
     const DataType dtype = ctx.input(0).dtype();
-    if (dtype == DataType::kVariant || dtype == DataType::kResource) {
-      if (ctx.input(0).num_elements() > 0) return unimplemented("ZerosLike of ", dtype_name(dtype), " values");
+    if (dtype == DataType::kVariant) {
+      MR_ASSIGN_OR_RETURN(Tensor zeros, zeros_like_variants(ctx.input(0)));
+      return ctx.set_output(0, std::move(zeros));
     }
+    if (dtype == DataType::kResource && ctx.input(0).num_elements() > 0)
+      return unimplemented("ZerosLike of ", dtype_name(dtype), " values");
     MR_ASSIGN_OR_RETURN(Tensor * out, ctx.forward_or_allocate_output({0}, 0, ctx.shape(0)));
     return with_storage(out->dtype(), [&]<class S>(std::type_identity<S>) {
       fill_zero(static_cast<S*>(out->raw_mutable_data()), out->num_elements());

@@ -54,6 +54,7 @@ void register_pad(Registry& registry);
 void register_parsing(Registry& registry);
 void register_partition(Registry& registry);
 void register_pooling(Registry& registry);
+void register_quantization(Registry& registry);
 void register_queue(Registry& registry);
 void register_random(Registry& registry);
 void register_random_rejection(Registry& registry);

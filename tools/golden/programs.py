@@ -121,7 +121,7 @@ def calls(w):
     def case(op, label, inputs, fetches=2, **attrs):
         graph = tf.Graph()
         with graph.as_default():
-            for f in (doubled, halved, positive, product):
+            for f in (product,) if op == 'SymbolicGradient' else (doubled, halved, positive):
                 f.add_to_graph(graph)
             raw(op, inputs(), attrs)
         finish_case(w, op, label, graph, [f'op:{k}' for k in range(fetches)])

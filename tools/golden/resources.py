@@ -299,6 +299,10 @@ def lists(w):
         case(w, 'TensorListSplit', f'error_{label}', lambda p: length(split(lengths)), INVALID_ARGUMENT)
     case(w, 'TensorListConcatLists', '', lambda p: stack(R.TensorListConcatLists(
         input_a=from_rows(), input_b=from_rows(), element_dtype=tf.float32)))
+    one = lambda: R.TensorListSetItem(input_handle=reserved(), index=1, item=[5., 6.])
+    case(w, 'AddN', 'lists', lambda p: stack(tf.raw_ops.AddN(inputs=[from_rows(), from_rows(), one()])))
+    case(w, 'AddN', 'lists_of_other_lengths', lambda p: length(tf.raw_ops.AddN(inputs=[from_rows(), reserved(2)])), INVALID_ARGUMENT)
+    case(w, 'ZerosLike', 'list', lambda p: [stack(R.ZerosLike(x=from_rows())), length(R.ZerosLike(x=reserved()))])
     case(w, 'TensorListFromTensor', 'scalar', lambda p: length(R.TensorListFromTensor(tensor=fed(1., tf.float32), element_shape=-1)),
          INVALID_ARGUMENT)
 
