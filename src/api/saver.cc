@@ -38,7 +38,13 @@ const Node* node_of(const Saveable& saveable) {
   return std::get<SaveableObject>(saveable).op().node();
 }
 
+void check_is_there(const Saveable& saveable) {
+  const auto* variable = std::get_if<Variable>(&saveable);
+  if (variable != nullptr && !*variable) raise(invalid_argument("Saver: a variable to save is absent"));
+}
+
 std::string own_name(const Saveable& saveable) {
+  check_is_there(saveable);
   if (const auto* variable = std::get_if<Variable>(&saveable)) return variable->op().name();
   return std::get<SaveableObject>(saveable).name();
 }
@@ -56,6 +62,7 @@ std::map<std::string, Saveable> saveables_by_name(const SaverOptions& o) {
   }
   std::set<const Node*> saved;
   for (const auto& [name, saveable] : by_name) {
+    check_is_there(saveable);
     const Node* node = node_of(saveable);
     if (node != nullptr && !saved.insert(node).second)
       raise(invalid_argument("The same saveable will be restored with two names: ", name));

@@ -179,6 +179,8 @@ TEST_F(SaverTest, refuses_two_of_one_name_and_one_of_two) {
   refuses({.var_map = {{{"a", object}, {"b", object}}}}, "The same saveable will be restored with two names: b");
   refuses({.var_list = {{w}}, .var_map = {{{"a", w}}}}, "both var_list and var_map");
   refuses({.var_list = std::vector<Variable>{}}, "No variables to save");
+  refuses({.var_list = std::vector<Variable>{w, Variable()}}, "a variable to save is absent");
+  refuses({.var_map = {{{"a", Variable()}}}}, "a variable to save is absent");
 }
 
 TEST_F(SaverTest, a_state_file_that_cannot_be_parsed_is_passed_over) {

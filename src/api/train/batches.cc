@@ -109,10 +109,17 @@ void run_enqueues(const QueueBase& queue, const Lists& lists, const Batching& b,
   add_queue_runner(QueueRunner(queue, operations));
 }
 
+bool is_there(const ExampleTensor& tensor) {
+  const auto* sparse = std::get_if<SparseTensor>(&tensor);
+  return sparse == nullptr ? static_cast<bool>(std::get<Output>(tensor))
+                           : sparse->indices && sparse->values && sparse->dense_shape;
+}
+
 void check_lists(const ExampleLists& lists, const char* kind) {
   if (lists.empty()) raise(invalid_argument("Expected at least one set of tensors"));
   for (const ExampleList& list : lists) {
     if (list.empty()) raise(invalid_argument("Expected at least one tensor in ", kind, "()."));
+    if (!std::ranges::all_of(list, is_there)) raise(invalid_argument(kind, "(): a tensor is absent"));
     if (list.size() != lists[0].size())
       raise(invalid_argument("Expected as many tensors in each list of ", kind, "(), got ", lists[0].size(), " and ",
                              list.size(), "."));

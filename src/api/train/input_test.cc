@@ -638,6 +638,8 @@ TEST_F(InputTest, bad_arguments_are_named) {
   EXPECT_THAT(error([&] { join({s}, {sparse_tensor("i", tf::int32)}); }), HasSubstr("types to be consistent"));
   EXPECT_THAT(error([&] { join({s}, {deep}); }), HasSubstr("has rank 3, the first list's component 0 has rank 2"));
   EXPECT_THAT(error([&] { maybe_batch(ExampleList{s}, false, 2); }), HasSubstr("the constant False"));
+  EXPECT_THAT(error([&] { batch({x, Output()}, 2); }), HasSubstr("batch(): a tensor is absent"));
+  EXPECT_THAT(error([&] { batch(ExampleList{SparseTensor{}}, 2); }), HasSubstr("batch(): a tensor is absent"));
   EXPECT_THAT(error([&] { batch(ExampleDict{}, 2); }), HasSubstr("at least one tensor in batch()"));
   EXPECT_THAT(error([&] { batch_join(std::vector<ExampleDict>{}, 2); }), HasSubstr("at least one set of tensors"));
   EXPECT_THAT(error([&] {
