@@ -114,6 +114,15 @@ TEST(MatrixGradients, of_decompositions) {
   }
 }
 
+TEST(MatrixGradients, of_cross_products_and_nth_elements) {
+  TestGraph g;
+  const Output a = g.placeholder(DataType::kDouble, {2, 3}, "a"), b = g.placeholder(DataType::kDouble, {2, 3}, "b");
+  const Tensor x = grid({2, 3}, -1, 1), y = grid({2, 3}, -2, 3);
+  expect_gradient(g, {a, b}, {x, y}, g.op("Cross", {a, g.op("Square", {b})}), "Cross");
+  for (const bool reverse : {false, true})
+    expect_gradient(g, {a}, {x}, g.op("NthElement", {a, Tensor(int32_t{1})}, {{"reverse", reverse}}), "NthElement");
+}
+
 TEST(MatrixGradients, of_qr) {
   for (const TensorShape& shape : {TensorShape{3, 3}, TensorShape{4, 2}, TensorShape{2, 2, 4}}) {
     for (const int output : {0, 1}) {

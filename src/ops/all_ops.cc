@@ -31,6 +31,7 @@ const Registry& all_ops() {
     register_crop_and_resize(*r);
     register_cross_entropy(*r);
     register_cumulative(*r);
+    register_data_formats(*r);
     register_dataset_functions(*r);
     register_dataset_sources(*r);
     register_dataset_transforms(*r);
@@ -45,12 +46,14 @@ const Registry& all_ops() {
     register_image_boxes(*r);
     register_image_codec(*r);
     register_image_color(*r);
+    register_inplace(*r);
     register_iterator(*r);
     register_linear_algebra(*r);
     register_lookup_table_ops(*r);
     register_lrn(*r);
     register_matmul(*r);
     register_nearest_neighbors(*r);
+    register_order_statistics(*r);
     register_pad(*r);
     register_parsing(*r);
     register_partition(*r);

@@ -260,7 +260,54 @@ template <class T> class MatrixDeterminant final : public Kernel {
   }
 };
 
+// Of vectors of three in the last dimension.
+template <class T> class Cross final : public Kernel {
+  absl::Status compute(KernelContext& ctx) override {
+    const TensorShape& shape = ctx.shape(0);
+    if (shape != ctx.shape(1))
+      return invalid_argument("Both inputs must be of same shape: ", shape, " vs. ", ctx.shape(1));
+    if (shape.rank() < 1 || shape.dim(shape.rank() - 1) != 3)
+      return invalid_argument("Cross-products are only defined for 3-element vectors, got shape ", shape);
+    MR_ASSIGN_OR_RETURN(const auto a, ctx.flat<T>(0));
+    MR_ASSIGN_OR_RETURN(const auto b, ctx.flat<T>(1));
+    MR_ASSIGN_OR_RETURN(const auto out, ctx.output<T>(0, shape));
+    for (size_t at = 0; at < out.size(); at += 3) {
+      for (size_t i = 0; i < 3; ++i) {
+        const size_t j = at + (i + 1) % 3, k = at + (i + 2) % 3;
+        out[at + i] = difference_of_products(a[j], b[k], a[k], b[j]);
+      }
+    }
+    return absl::OkStatus();
+  }
+  static T difference_of_products(T a, T b, T c, T d) {
+    if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>) {
+      return T(static_cast<float>(a) * static_cast<float>(b) - static_cast<float>(c) * static_cast<float>(d));
+    } else if constexpr (std::is_integral_v<T>) {  // wrapping
+      const auto wide = [](T x) { return static_cast<uint64_t>(x); };
+      return static_cast<T>(wide(a) * wide(b) - wide(c) * wide(d));
+    } else {
+      return a * b - c * d;
+    }
+  }
+};
+
+absl::Status cross_gradient(GradientContext& g) {
+  g.set_dx(0, g.op("Cross", {g.x(1), g.dy(0)}));
+  g.set_dx(1, g.op("Cross", {g.dy(0), g.x(0)}));
+  return absl::OkStatus();
+}
+
 // --- shapes
+
+absl::Status cross_shape(ShapeContext& c) {
+  MR_ASSIGN_OR_RETURN(const PartialTensorShape shape, merge(c.input(0), c.input(1)));
+  if (shape.has_rank()) {
+    if (shape.rank() < 1) return invalid_argument("Shape must be at least rank 1 but is rank 0");
+    const int64_t last = shape.dim(shape.rank() - 1);
+    if (last >= 0 && last != 3) return invalid_argument("Dimension must be 3 but is ", last);
+  }
+  return c.set_output(0, shape);
+}
 
 absl::Status square_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const KnownMatrices m, known_matrices(c, 0, true));
@@ -315,6 +362,15 @@ constexpr const char* kTypes = "T: {double, float, half, complex64, complex128}"
 using Scalars = Types<float, double, Complex64, Complex128>;
 
 void register_solvers(Registry& registry) {
+  registry.op("Cross")
+      .input("a: T")
+      .input("b: T")
+      .output("product: T")
+      .attr("T: {float, double, int32, uint8, int16, int8, int64, bfloat16, uint16, half, uint32, uint64}")
+      .shape(cross_shape)
+      .cpu_for<Cross>(RealTypes())
+      .gradient(cross_gradient)
+      .doc("Cross products of vectors of three elements.");
   registry.op("MatrixInverse")
       .input("input: T")
       .output("output: T")
