@@ -143,6 +143,11 @@ def loop(session, fetches):
         session.run(fetches)
 
 
+def note_graph():
+    """All ops, as they were made; hooks read the global step in another way."""
+    note('graph %s' % [op.name for op in tf.get_default_graph().get_operations() if not re.match(r'global_step/(cond|add|initial)', op.name)])
+
+
 # --- scenarios
 
 def training():
@@ -151,6 +156,7 @@ def training():
             checkpoint_dir='ck', hooks=[Tracer('A'), Tracer('B'), T.StopAtStepHook(last_step=7), T.LoggingTensorHook({'loss': loss}, every_n_iter=2)],
             chief_only_hooks=[Tracer('C')], save_checkpoint_steps=3, save_summaries_steps=2, log_step_count_steps=4) as session:
         loop(session, [loss, train])
+        note_graph()
 
 
 def defaults():
@@ -266,6 +272,7 @@ def scaffolded():
         note('w %.6g local %.6g' % tuple(session.run([w, local])))
     note('pieces %s' % [scaffold.init_op.name, scaffold.ready_op.name, scaffold.ready_for_local_init_op.name, scaffold.local_init_op.name,
                         scaffold.saver.saver_def.restore_op_name])
+    note_graph()
 
 
 def worker():
@@ -289,6 +296,7 @@ def supervised():
         supervisor.saver.save(session, supervisor.save_path, global_step=supervisor.global_step)
         supervisor.request_stop()
     note('should_stop=%s' % supervisor.should_stop())
+    note_graph()
 
 
 def supervised_resume():

@@ -47,9 +47,14 @@ def recorded():
     return records
 
 
+def without_what_1_15_lacks(record):
+    """Its graphs have other nodes (of gradients, for one)."""
+    return [line for line in record if not line.startswith(('log Calling checkpoint listeners', 'graph '))]
+
+
 def as_in_2_21(record):
     """A record of 1.15.5, mended by what is known to differ (docs/compatibility.md)."""
-    lines = list(record)
+    lines = without_what_1_15_lacks(record)
     for i, line in enumerate(lines[:-1]):  # listeners are told after that line
         if line.startswith('log Saving checkpoints for') and lines[i + 1].startswith('listener before_save'):
             lines[i], lines[i + 1] = lines[i + 1], lines[i]
@@ -62,7 +67,7 @@ def test_the_same_things_happen_in_the_same_order(scenario, version, ours, recor
     theirs, our_lines = recorded(version)[scenario], ours[scenario]
     if version == '1.15.5':
         theirs = as_in_2_21(theirs)
-        our_lines = [line for line in our_lines if not line.startswith('log Calling checkpoint listeners')]
+        our_lines = without_what_1_15_lacks(our_lines)
     assert our_lines == theirs
 
 

@@ -1,5 +1,7 @@
 #include "supervision/scenarios.h"
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -67,6 +69,17 @@ void loop(MonitoredSession& session, const std::vector<tf::Fetch>& fetches) {
   while (!session.should_stop()) session.run(fetches);
 }
 
+// All ops, as they were made; hooks read the global step in another way.
+void note_graph() {
+  std::vector<std::string> names;
+  for (const tf::Operation& op : tf::get_default_graph().get_operations()) {
+    const auto is_read = [&](const char* prefix) { return op.name().starts_with(prefix); };
+    if (!std::ranges::any_of(std::array{"global_step/cond", "global_step/add", "global_step/initial"}, is_read))
+      names.push_back(op.name());
+  }
+  note("graph " + list(names));
+}
+
 void training() {
   const Model m = model();
   auto session = MonitoredTrainingSession({.checkpoint_dir = "ck",
@@ -77,6 +90,7 @@ void training() {
                                            .save_summaries_steps = 2,
                                            .log_step_count_steps = 4});
   loop(session, {m.loss, m.train});
+  note_graph();
 }
 
 void defaults() {
@@ -226,6 +240,7 @@ void scaffolded() {
   note("pieces " +
        list({scaffold->init_op().name(), scaffold->ready_op().name(), scaffold->ready_for_local_init_op().name(),
              scaffold->local_init_op().name(), "save/restore_all"}));
+  note_graph();
 }
 
 void worker() {
@@ -255,6 +270,7 @@ void supervised() {
     supervisor.request_stop();
   }
   note("should_stop=" + truth(supervisor.should_stop()));
+  note_graph();
 }
 
 void supervised_resume() {
