@@ -326,7 +326,9 @@ def queue_runners():
 
 def profiled():
     loss, train = model()
-    with T.MonitoredSession(hooks=[T.ProfilerHook(save_steps=2, output_dir='profile'), T.StopAtStepHook(last_step=5)]) as session:
+    # The hook's read of the global step is not ordered with its update: one thread takes them in the same order each time.
+    creator = T.ChiefSessionCreator(config=tf.ConfigProto(inter_op_parallelism_threads=1, use_per_session_threads=True))
+    with T.MonitoredSession(creator, hooks=[T.ProfilerHook(save_steps=2, output_dir='profile'), T.StopAtStepHook(last_step=5)]) as session:
         loop(session, train)
 
 
