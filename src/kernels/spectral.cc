@@ -125,16 +125,33 @@ template <class T> void make_orthogonal(int64_t m, int64_t n, T* w, T* v) {
   }
 }
 
-// Columns from `known` on of u (m x columns) become orthogonal to those before and to each other.
+// Columns from `known` on of u (m x columns) become orthogonal to those before and to each other: each is what is left
+// of the unit vector that those before come least near to.
 template <class T> void complete_columns(int64_t m, int64_t columns, int64_t known, T* u) {
-  if (known == columns) return;
-  std::vector<T> before(static_cast<size_t>(m * known)), q(static_cast<size_t>(m * m)),
-      r(static_cast<size_t>(m * known));
-  for (int64_t i = 0; i < m; ++i)
-    std::copy(row(u, columns, i), row(u, columns, i) + known, row(before.data(), known, i));
-  qr(m, known, before.data(), true, q.data(), r.data());
-  for (int64_t i = 0; i < m; ++i)
-    std::copy(row(q.data(), m, i) + known, row(q.data(), m, i) + columns, row(u, columns, i) + known);
+  std::vector<double> covered(static_cast<size_t>(m), 0.0);  // how much of each unit vector they make up
+  std::vector<T> rest(static_cast<size_t>(m)), parts(static_cast<size_t>(columns));
+  const auto count = [&](int64_t column) {
+    for (int64_t i = 0; i < m; ++i) covered[static_cast<size_t>(i)] += squared(u[i * columns + column]);
+  };
+  for (int64_t j = 0; j < known; ++j) count(j);
+  for (int64_t j = known; j < columns; ++j) {
+    std::fill(rest.begin(), rest.end(), T(0));
+    rest[static_cast<size_t>(std::ranges::min_element(covered) - covered.begin())] = T(1);
+    for (int pass = 0; pass < 2; ++pass) {  // the second removes what rounding left of the first
+      std::fill(parts.begin(), parts.end(), T(0));
+      for (int64_t i = 0; i < m; ++i) {
+        for (int64_t k = 0; k < j; ++k)
+          parts[static_cast<size_t>(k)] += multiplied(conjugate(u[i * columns + k]), rest[static_cast<size_t>(i)]);
+      }
+      for (int64_t i = 0; i < m; ++i) {
+        for (int64_t k = 0; k < j; ++k)
+          rest[static_cast<size_t>(i)] -= multiplied(u[i * columns + k], parts[static_cast<size_t>(k)]);
+      }
+    }
+    const double size = std::sqrt(real_part(dot_row(m, rest.data(), rest.data())));
+    for (int64_t i = 0; i < m; ++i) u[i * columns + j] = rest[static_cast<size_t>(i)] / size;
+    count(j);
+  }
 }
 
 // For m >= n.

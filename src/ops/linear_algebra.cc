@@ -223,7 +223,7 @@ template <class T, class P> class Lu final : public Kernel {
     MR_ASSIGN_OR_RETURN(const auto a, ctx.flat<T>(0));
     MR_ASSIGN_OR_RETURN(const auto packed, ctx.output<T>(0, ctx.shape(0)));
     MR_ASSIGN_OR_RETURN(const auto permutation, ctx.output<P>(1, p_shape));
-    std::vector<int64_t> rows(static_cast<size_t>(m.rows));
+    std::vector<int64_t> rows(static_cast<size_t>(m.size > 0 ? m.rows : 0));
     WideInput<T> from;
     WideOutput<T> to;
     for (int64_t i = 0; i < m.count && m.size > 0; ++i) {

@@ -72,8 +72,8 @@ inline absl::StatusOr<Matrices> matrices_of(const TensorShape& shape) {
   const int rank = shape.rank();
   if (rank < 2) return invalid_argument("Input tensor must have rank >= 2, got shape ", shape);
   Matrices m{subshape(shape, 0, rank - 2), shape.dim(rank - 2), shape.dim(rank - 1)};
-  m.size = m.rows * m.columns;
   m.count = m.outer.num_elements();
+  m.size = m.count == 0 ? 0 : m.rows * m.columns;  // of no matrix the sizes may be absurd
   return m;
 }
 

@@ -35,6 +35,7 @@ template <class T> class NthElement final : public Kernel {
     if (width <= n) return invalid_argument("Input must have at least n+1 = ", n + 1, " columns but has ", width);
     MR_ASSIGN_OR_RETURN(const auto x, ctx.flat<T>(0));
     MR_ASSIGN_OR_RETURN(const auto out, ctx.output<T>(0, subshape(shape, 0, shape.rank() - 1)));
+    if (x.empty()) return absl::OkStatus();  // of no row the width may be absurd
     const int64_t at = reverse_ ? width - 1 - n : n;
     std::vector<T> row(static_cast<size_t>(width));
     for (size_t i = 0; i < out.size(); ++i) {

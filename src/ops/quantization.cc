@@ -363,6 +363,7 @@ template <class T> class QuantizeAndDequantize final : public Kernel {
     }
     MR_ASSIGN_OR_RETURN(const auto x, ctx.flat<T>(0));
     MR_ASSIGN_OR_RETURN(const Channels channels, channels_of(shape, axis_));
+    if (x.empty()) return ctx.output<T>(0, shape).status();
     std::vector<Range> ranges(static_cast<size_t>(channels.count));
     MR_RETURN_IF_ERROR(given_ ? read_ranges(ctx, channels, ranges) : measure(x, channels, ranges));
     MR_ASSIGN_OR_RETURN(const auto out, ctx.output<T>(0, shape));

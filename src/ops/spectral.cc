@@ -60,8 +60,9 @@ template <class T> class Svd final : public Kernel {
     const int64_t u_size = m.rows * u_columns, v_size = m.columns * v_columns;
     WideInput<T> from;
     WideOutput<T> to_s, to_u, to_v;
-    std::vector<Wide<T>> unused_u(compute_uv_ ? 0 : static_cast<size_t>(u_size));
-    std::vector<Wide<T>> unused_v(compute_uv_ ? 0 : static_cast<size_t>(v_size));
+    const bool unused = !compute_uv_ && m.count > 0;
+    std::vector<Wide<T>> unused_u(unused ? static_cast<size_t>(u_size) : 0);
+    std::vector<Wide<T>> unused_v(unused ? static_cast<size_t>(v_size) : 0);
     for (int64_t i = 0; i < m.count && p + u_size + v_size > 0; ++i) {
       MR_RETURN_IF_ERROR(check_cancelled(ctx));
       singular_values(m.rows, m.columns, from.load(a, i * m.size, m.size), full, to_s.prepare(s, i * p, p),
