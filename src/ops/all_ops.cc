@@ -37,6 +37,7 @@ const Registry& all_ops() {
     register_dataset_transforms(*r);
     register_decode(*r);
     register_diag(*r);
+    register_edit_distance(*r);
     register_einsum(*r);
     register_fft(*r);
     register_file_ops(*r);

@@ -36,6 +36,7 @@ void register_dataset_sources(Registry& registry);
 void register_dataset_transforms(Registry& registry);
 void register_decode(Registry& registry);
 void register_diag(Registry& registry);
+void register_edit_distance(Registry& registry);
 void register_einsum(Registry& registry);
 void register_fft(Registry& registry);
 void register_file_ops(Registry& registry);

@@ -1,4 +1,4 @@
-"""Cases of ops on rows: formats of dimensions, rows replaced, order, bins, cross products."""
+"""Cases of ops on rows: formats of dimensions, rows replaced, order, bins, cross products, distances."""
 import numpy as np
 
 from .record import op_case, rng_for, values
@@ -49,7 +49,28 @@ def ordered(w):
     op_case(w, 'HistogramFixedWidth', np.ones([2], 'f'), np.array([0, 1], 'f'), np.int32(0), label='error_bins', error=INVALID_ARGUMENT)
 
 
+def distances(w):
+    def sparse(entries, shape, dtype):
+        return [np.array([e[0] for e in entries], 'q').reshape(-1, len(shape)), np.array([e[1] for e in entries]).astype(dtype), np.array(shape, 'q')]
+    guess = [([0, 0, 0], 1), ([0, 0, 1], 2), ([0, 0, 2], 3), ([0, 1, 0], 4), ([1, 0, 0], 5), ([1, 0, 1], 5)]
+    truth = [([0, 0, 0], 1), ([0, 0, 1], 3), ([1, 0, 0], 5), ([1, 0, 1], 6), ([1, 0, 2], 5), ([1, 0, 3], 5), ([1, 1, 0], 7)]
+    for dtype in ('int64', 'float32', 'uint8', 'S'):
+        for normalize in (True, False):
+            op_case(w, 'EditDistance', *sparse(guess, [2, 2, 3], dtype), *sparse(truth, [2, 3, 4], dtype),
+                    label=f'{dtype.lower()}' + ('' if normalize else '_counted'), normalize=normalize)
+    op_case(w, 'EditDistance', *sparse([], [2, 2], 'q'), *sparse([], [2, 2], 'q'), label='empty')
+    bad = dict(error=INVALID_ARGUMENT)
+    op_case(w, 'EditDistance', *sparse([([0, 5], 1)], [2, 3], 'q'), *sparse([([0, 5], 1)], [2, 3], 'q'), label='far')
+    op_case(w, 'EditDistance', *sparse([([0, 1], 1)], [2, 3], 'q'), *sparse(truth, [2, 3, 4], 'q'), label='error_ranks', **bad)
+    rng = rng_for('neighbours')
+    points, centers = values(rng, [7, 3], 'f'), values(rng, [5, 3], 'f')
+    for k in (0, 1, 2, 5, 9):
+        op_case(w, 'NearestNeighbors', points, centers, np.int64(k), label=f'{k}')
+    op_case(w, 'NearestNeighbors', points, values(rng, [5, 2], 'f'), np.int64(1), label='error_size', **bad)
+
+
 def make(w):
     formats(w)
     replaced(w)
     ordered(w)
+    distances(w)
