@@ -21,7 +21,7 @@ class NearestNeighbors final : public Kernel {
                               centers.dim(1), " vs. ", points.dim(1));
     if (ctx.shape(2).rank() != 0) return invalid_argument("Input k should be a scalar.");
     MR_ASSIGN_OR_RETURN(const int64_t wanted, ctx.scalar<int64_t>(2));
-    if (wanted <= 0) return invalid_argument("k must be positive, got ", wanted);
+    if (wanted < 0) return invalid_argument("k must be nonnegative, got ", wanted);
     MR_ASSIGN_OR_RETURN(const auto x, ctx.flat<float>(0));
     MR_ASSIGN_OR_RETURN(const auto y, ctx.flat<float>(1));
     const int64_t k = std::min(wanted, centers.dim(0));
