@@ -98,11 +98,23 @@ def decompositions(w):
         op_case(w, op, np.zeros([2, 0, 0], 'f'), label='empty')
         op_case(w, op, np.array([[1., 2.], [2., 4.]]), label='singular')
         op_case(w, op, np.ones([2, 3]), label='error_not_square', error=INVALID_ARGUMENT)
-    op_case(w, 'Cholesky', np.array([[1., -1.], [0., -1.]]), label='not_positive')
+    op_case(w, 'Cholesky', np.array([[-1.]]), label='not_positive')  # of larger ones TensorFlow leaves the upper triangle undefined
     op_case(w, 'Cholesky', np.ones([2, 3]), label='error_not_square', error=INVALID_ARGUMENT)
     op_case(w, 'Lu', np.array([[1., 2.], [2., 4.]]), label='error_singular', error=INVALID_ARGUMENT)
     op_case(w, 'Qr', np.ones([3]), label='error_rank', error=INVALID_ARGUMENT)
     op_case(w, 'SelfAdjointEigV2', np.ones([2, 3]), label='error_not_square', error=INVALID_ARGUMENT)
+
+
+def tridiagonal(w):
+    rng = rng_for('tridiagonal')
+    for dtype in KINDS:
+        diagonals = values(rng, [2, 3, 5], dtype, -1, 1)
+        diagonals[:, 1] += 4
+        for pivoting in (True, False):
+            op_case(w, 'TridiagonalSolve', diagonals, values(rng, [2, 5, 3], dtype), label=f'{dtype}_{"pivoting" if pivoting else "plain"}',
+                    partial_pivoting=pivoting, **tolerances(dtype))
+    op_case(w, 'TridiagonalSolve', np.array([[1., 2., 0.], [0., 1., 3.], [0., 1., 2.]]), np.ones([3, 1]), label='needs_pivots', rtol=1e-9, atol=1e-9)
+    op_case(w, 'TridiagonalSolve', np.ones([2, 3]), np.ones([3, 1]), label='error_rows', error=INVALID_ARGUMENT)
 
 
 def transforms(w):
@@ -153,5 +165,6 @@ def einsum(w):
 def make(w):
     solvers(w)
     decompositions(w)
+    tridiagonal(w)
     transforms(w)
     einsum(w)
