@@ -267,7 +267,7 @@ template <class T> class Cross final : public Kernel {
     if (shape != ctx.shape(1))
       return invalid_argument("Both inputs must be of same shape: ", shape, " vs. ", ctx.shape(1));
     if (shape.rank() < 1 || shape.dim(shape.rank() - 1) != 3)
-      return invalid_argument("Cross-products are only defined for 3-element vectors, got shape ", shape);
+      return failed_precondition("Cross-products are only defined for 3-element vectors, got shape ", shape);
     MR_ASSIGN_OR_RETURN(const auto a, ctx.flat<T>(0));
     MR_ASSIGN_OR_RETURN(const auto b, ctx.flat<T>(1));
     MR_ASSIGN_OR_RETURN(const auto out, ctx.output<T>(0, shape));
@@ -304,7 +304,9 @@ absl::Status cross_shape(ShapeContext& c) {
   if (shape.has_rank()) {
     if (shape.rank() < 1) return invalid_argument("Shape must be at least rank 1 but is rank 0");
     const int64_t last = shape.dim(shape.rank() - 1);
-    if (last >= 0 && last != 3) return invalid_argument("Dimension must be 3 but is ", last);
+    // The class of TensorFlow's kernel, for runs are checked here too.
+    if (last >= 0 && last != 3)
+      return failed_precondition("Cross-products are only defined for 3-element vectors, got shape ", shape);
   }
   return c.set_output(0, shape);
 }
