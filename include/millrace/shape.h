@@ -29,7 +29,7 @@ bool operator==(const PartialTensorShape& a, const PartialTensorShape& b);
 class Dims {
  public:
   static constexpr int kMaxRank = 254;
-  Dims() = default;
+  Dims() {}  // user-provided, so that constants of it need no initializer; inline_ stays unwritten
   explicit Dims(std::span<const int64_t> dims) {
     copy_from(dims.data(), static_cast<int>(dims.size()));
   }  // <= kMaxRank
