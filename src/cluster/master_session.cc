@@ -84,10 +84,13 @@ absl::Status add_tensors(const google::protobuf::RepeatedPtrField<std::string>& 
 }
 
 template <class Response>
-void add_report(const RunReport& report, const AsyncRun::Options& options, Response* response) {
+void add_report(const RunReport& report, const AsyncRun::Options& options, const Runtime& runtime, Response* response) {
   if (!options.trace && !options.output_partition_graphs) return;
   to_proto(report, response->mutable_metadata());
-  if (options.trace) response->mutable_metadata()->mutable_step_stats();  // there, though no node may have run
+  if (!options.trace) return;
+  // The device is there, though no node may have run.
+  pb::StepStats* const stats = response->mutable_metadata()->mutable_step_stats();
+  if (stats->dev_stats_size() == 0) stats->add_dev_stats()->set_device(runtime.devices()[0].name);
 }
 
 }  // namespace
@@ -229,10 +232,10 @@ void MasterSession::run_step(const pb::RunStepRequest& request, pb::RunStepRespo
     feeds.push_back(*std::move(value));
   }
   start(*callable, *options, std::move(feeds), call,
-        [&request, response, options = *options, done = std::move(done)](
+        [this, &request, response, options = *options, done = std::move(done)](
             absl::Status status, std::vector<Tensor> fetched, RunReport report) {
           if (status.ok()) status = add_tensors(request.fetch(), fetched, response);
-          add_report(report, options, response);
+          add_report(report, options, runtime(), response);
           done(std::move(status));
         });
 }
@@ -280,10 +283,10 @@ void MasterSession::run_callable(const pb::RunCallableRequest& request, pb::RunC
     return;
   }
   start(callable.core, callable.options, std::move(feeds), call,
-        [response, options = callable.options, done = std::move(done)](absl::Status end, std::vector<Tensor> fetched,
-                                                                       RunReport report) {
+        [this, response, options = callable.options, done = std::move(done)](
+            absl::Status end, std::vector<Tensor> fetched, RunReport report) {
           for (size_t i = 0; end.ok() && i < fetched.size(); ++i) end = to_proto(fetched[i], response->add_fetch());
-          add_report(report, options, response);
+          add_report(report, options, runtime(), response);
           done(std::move(end));
         });
 }

@@ -384,6 +384,18 @@ TEST(Server, limits) {
   EXPECT_EQ(client.last.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
+TEST(Server, a_trace_names_the_device_though_no_node_ran) {
+  const auto server = *Server::start({});
+  Client client(*server);
+  const std::string handle = client.create(queue_graph());
+  pb::RunStepRequest request = client.step(handle, {"one:0"});
+  request.mutable_options()->set_trace_level(pb::RunOptions::FULL_TRACE);
+  const pb::RunStepResponse response = client.run(request);
+  ASSERT_EQ(response.status_code(), pb::error::OK) << response.status_error_message();
+  ASSERT_EQ(response.metadata().step_stats().dev_stats_size(), 1);
+  EXPECT_EQ(response.metadata().step_stats().dev_stats(0).device(), "/job:localhost/replica:0/task:0/device:CPU:0");
+}
+
 TEST(Server, a_client_that_left_in_a_step_makes_room) {
   const auto server = *Server::start({.max_sessions = 1});
   Client client(*server);
