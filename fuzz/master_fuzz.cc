@@ -19,8 +19,8 @@ namespace {
 namespace pb = tensorflow;
 
 constexpr int64_t kMemoryLimit = int64_t{64} << 20;
-constexpr auto kDeadline = std::chrono::milliseconds(300);  // of a step
-constexpr int kMostCalls = 24, kMostNodes = 200;
+constexpr auto kDeadline = std::chrono::milliseconds(100);  // of a step
+constexpr int kMostCalls = 12, kMostNodes = 200;
 
 bool is_harmless(const pb::GraphDef& def) {
   int nodes = 0;
