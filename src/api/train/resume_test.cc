@@ -118,8 +118,9 @@ TEST_P(Resume, gives_the_losses_of_an_uninterrupted_run) {
   int killed = 0, ended = 0;
   for (int attempt = 0; attempt < 40 && ended == 0; ++attempt) {
     const pid_t child = start(parts, GetParam(), 3000);
-    // Later and later, so that a slow machine gets on too.
-    std::this_thread::sleep_for(std::chrono::milliseconds(50 + random() % 200 + static_cast<unsigned>(attempt) * 50));
+    // Later and later, faster and faster, so that a slow machine gets on too.
+    const auto later = static_cast<unsigned>(attempt * attempt * 10);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50 + random() % 200 + later));
     ::kill(child, attempt % 3 == 2 ? SIGTERM : SIGKILL);
     ASSERT_GT(::waitpid(child, &status, 0), 0);
     if (WIFSIGNALED(status)) ++killed;
