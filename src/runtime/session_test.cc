@@ -327,8 +327,13 @@ TEST(Session, traces_what_ran_and_when) {
 }
 
 NodeStats traced(const char* name, const char* label, uint32_t thread, int64_t start, int64_t end, int64_t bytes) {
-  NodeStats n{
-      .node_name = name, .label = label, .device = "cpu", .start_nanos = start, .end_nanos = end, .thread = thread};
+  NodeStats n{.node_name = name,
+              .label = label,
+              .device = "cpu",
+              .start_nanos = start,
+              .end_nanos = end,
+              .thread = thread,
+              .outputs = {}};
   n.outputs.push_back({.dtype = float32, .shape = TensorShape({bytes / 4}), .bytes = bytes});
   return n;
 }
