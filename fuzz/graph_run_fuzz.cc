@@ -1,11 +1,12 @@
 // Hostile graphs, run: bytes to a GraphDef, imported into a session of little memory, every output fetched under a
-// deadline. Graphs with ops that write files are passed over: a fuzzer would write them anywhere.
+// deadline.
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "fuzz/harmless_graph.h"
 #include "graph/graph.h"
 #include "graph/graph_def.h"
 #include "ops/all_ops.h"
@@ -20,27 +21,6 @@ constexpr int64_t kMemoryLimit = int64_t{64} << 20;
 constexpr int64_t kDeadlineMs = 300;  // of a run
 constexpr size_t kMostNodes = 200, kMostRuns = 24;
 
-bool touches_files(const std::string& op) {
-  for (const char* word : {"File", "Save", "Restore", "Merge", "Print", "Cache", "Record", "TextLine", "CSV",
-                           "ImmutableConst", "Reader", "Sql", "Socket"})
-    if (op.find(word) != std::string::npos) return true;
-  return false;
-}
-
-bool is_harmless(const tensorflow::GraphDef& def) {
-  size_t nodes = 0;
-  const auto check = [&](const auto& list) {
-    for (const tensorflow::NodeDef& node : list)
-      if (++nodes > kMostNodes || (touches_files(node.op()) && node.op() != "Merge" && node.op() != "RefMerge"))
-        return false;
-    return true;
-  };
-  if (!check(def.node())) return false;
-  for (const tensorflow::FunctionDef& function : def.library().function())
-    if (!check(function.node_def())) return false;
-  return true;
-}
-
 void run_one(SessionCore& session, const std::vector<Output>& fetches, const std::vector<Node*>& targets) {
   std::vector<Tensor> values;
   session.run({.feeds = {}, .fetches = fetches, .targets = targets, .timeout_in_ms = kDeadlineMs}, &values)
@@ -50,7 +30,7 @@ void run_one(SessionCore& session, const std::vector<Output>& fetches, const std
 void run(std::string_view bytes) {
   set_process_memory_limit(kMemoryLimit);
   tensorflow::GraphDef def;
-  if (!parse_proto(bytes, &def, "fuzz").ok() || !is_harmless(def)) return;
+  if (!parse_proto(bytes, &def, "fuzz").ok() || !is_harmless(def, kMostNodes)) return;
   const auto graph = std::make_shared<GraphImpl>(all_ops());
   if (!import_graph_def(def, {}, graph.get()).ok()) return;
   const auto session = SessionCore::create(graph);

@@ -1,5 +1,6 @@
 #include "cluster/master_service.h"
 
+#include "cluster/master_methods.h"
 #include "cluster/message_bytes.h"
 #include "runtime/step.h"
 
@@ -119,70 +120,71 @@ void MasterService::start_step(const std::string& handle, const MasterSession::D
   });
 }
 
+// Reads the call, and where that succeeds lets `run` start its step.
+template <class Call, class Run> std::unique_ptr<CallState> MasterService::run_parsed(IncomingCall* incoming, Run run) {
+  auto call = std::make_unique<Call>(incoming);
+  if (absl::Status status = call->parse(); status.ok()) run(call.get());
+  else call->finish(std::move(status));
+  return call;
+}
+
 std::unique_ptr<CallState> MasterService::run_step(IncomingCall* incoming) {
-  auto owned = std::make_unique<RunStepCall>(incoming);
-  RunStepCall* const call = owned.get();
-  if (absl::Status status = call->parse(); !status.ok()) {
-    call->finish(std::move(status));
-    return owned;
-  }
-  const auto done = [call](const absl::Status& status) {
-    if (status.ok() || !call->request.store_errors_in_response_body()) {
-      call->finish(status);
-      return;
-    }
-    call->response.clear_tensor();
-    call->response.set_status_code(static_cast<pb::error::Code>(status.code()));
-    call->response.set_status_error_message(std::string(status.message()));
-    call->finish(absl::OkStatus());
-  };
-  start_step(call->request.session_handle(), done, [call, done](MasterSession& session) {
-    session.run_step(call->request, &call->response, &call->scope, done);
+  return run_parsed<RunStepCall>(incoming, [this](RunStepCall* call) {
+    const auto done = [call](const absl::Status& status) {
+      if (status.ok() || !call->request.store_errors_in_response_body()) {
+        call->finish(status);
+        return;
+      }
+      call->response.clear_tensor();
+      call->response.set_status_code(static_cast<pb::error::Code>(status.code()));
+      call->response.set_status_error_message(std::string(status.message()));
+      call->finish(absl::OkStatus());
+    };
+    start_step(call->request.session_handle(), done, [call, done](MasterSession& session) {
+      session.run_step(call->request, &call->response, &call->scope, done);
+    });
   });
-  return owned;
 }
 
 std::unique_ptr<CallState> MasterService::run_callable(IncomingCall* incoming) {
-  auto owned = std::make_unique<RunCallableCall>(incoming);
-  RunCallableCall* const call = owned.get();
-  if (absl::Status status = call->parse(); !status.ok()) {
-    call->finish(std::move(status));
-    return owned;
-  }
-  const auto done = [call](const absl::Status& status) { call->finish(status); };
-  start_step(call->request.session_handle(), done, [call, done](MasterSession& session) {
-    session.run_callable(call->request, &call->response, &call->scope, done);
+  return run_parsed<RunCallableCall>(incoming, [this](RunCallableCall* call) {
+    const auto done = [call](const absl::Status& status) { call->finish(status); };
+    start_step(call->request.session_handle(), done, [call, done](MasterSession& session) {
+      session.run_callable(call->request, &call->response, &call->scope, done);
+    });
   });
-  return owned;
 }
 
-namespace {
+// --- which method is whose
 
-// In the order of handle().
-constexpr const char* kMethods[] = {
-    "/tensorflow.MasterService/RunStep",       "/tensorflow.MasterService/RunCallable",
-    "/tensorflow.MasterService/CreateSession", "/tensorflow.MasterService/ExtendSession",
-    "/tensorflow.MasterService/CloseSession",  "/tensorflow.MasterService/PartialRunSetup",
-    "/tensorflow.MasterService/ListDevices",   "/tensorflow.MasterService/Reset",
-    "/tensorflow.MasterService/MakeCallable",  "/tensorflow.MasterService/ReleaseCallable"};
+struct MasterService::Method {
+  const char* name;
+  std::unique_ptr<CallState> (MasterService::*take)(IncomingCall*);
+};
 
-}  // namespace
+std::span<const MasterService::Method> MasterService::table() {
+  using Service = MasterService;
+  static constexpr Method kTable[] = {{master_methods::kRunStep, &Service::run_step},
+                                      {master_methods::kRunCallable, &Service::run_callable},
+                                      {master_methods::kCreateSession, &Service::on_pool<CreateSessionCall>},
+                                      {master_methods::kExtendSession, &Service::on_pool<ExtendSessionCall>},
+                                      {master_methods::kCloseSession, &Service::on_pool<CloseSessionCall>},
+                                      {master_methods::kPartialRunSetup, &Service::on_pool<PartialRunSetupCall>},
+                                      {master_methods::kListDevices, &Service::on_pool<ListDevicesCall>},
+                                      {master_methods::kReset, &Service::on_pool<ResetCall>},
+                                      {master_methods::kMakeCallable, &Service::on_pool<MakeCallableCall>},
+                                      {master_methods::kReleaseCallable, &Service::on_pool<ReleaseCallableCall>}};
+  return kTable;
+}
 
-std::span<const char* const> MasterService::methods() const { return kMethods; }
+std::vector<const char*> MasterService::methods() const {
+  std::vector<const char*> names;
+  for (const Method& method : table()) names.push_back(method.name);
+  return names;
+}
 
 std::unique_ptr<CallState> MasterService::handle(size_t method, IncomingCall* incoming) {
-  switch (method) {
-    case 0: return run_step(incoming);
-    case 1: return run_callable(incoming);
-    case 2: return on_pool<CreateSessionCall>(incoming);
-    case 3: return on_pool<ExtendSessionCall>(incoming);
-    case 4: return on_pool<CloseSessionCall>(incoming);
-    case 5: return on_pool<PartialRunSetupCall>(incoming);
-    case 6: return on_pool<ListDevicesCall>(incoming);
-    case 7: return on_pool<ResetCall>(incoming);
-    case 8: return on_pool<MakeCallableCall>(incoming);
-    default: return on_pool<ReleaseCallableCall>(incoming);
-  }
+  return (this->*table()[method].take)(incoming);
 }
 
 }  // namespace millrace

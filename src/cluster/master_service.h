@@ -13,12 +13,15 @@ class MasterService final : public CallHandler {
 
   Master& master() { return master_; }
 
-  std::span<const char* const> methods() const override;
+  std::vector<const char*> methods() const override;
   std::unique_ptr<CallState> handle(size_t method, IncomingCall* incoming) override;
 
  private:
+  struct Method;
+  static std::span<const Method> table();
   template <class Call> std::unique_ptr<CallState> on_pool(IncomingCall* incoming);
   template <class Start> void start_step(const std::string& handle, const MasterSession::Done& done, Start start);
+  template <class Call, class Run> std::unique_ptr<CallState> run_parsed(IncomingCall* incoming, Run run);
   std::unique_ptr<CallState> run_step(IncomingCall* incoming);
   std::unique_ptr<CallState> run_callable(IncomingCall* incoming);
 

@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "cluster/master_client.h"
+#include "cluster/master_methods.h"
 #include "graph/graph_def.h"
 #include "graph/proto_convert.h"
 #include "runtime/run_metadata.h"
@@ -20,18 +21,7 @@ namespace {
 namespace pb = tensorflow;
 using std::chrono::milliseconds;
 
-#define MR_METHOD(Name) constexpr char k##Name[] = "/tensorflow.MasterService/" #Name;
-MR_METHOD(CreateSession)
-MR_METHOD(ExtendSession)
-MR_METHOD(PartialRunSetup)
-MR_METHOD(RunStep)
-MR_METHOD(CloseSession)
-MR_METHOD(ListDevices)
-MR_METHOD(Reset)
-MR_METHOD(MakeCallable)
-MR_METHOD(RunCallable)
-MR_METHOD(ReleaseCallable)
-#undef MR_METHOD
+using namespace master_methods;
 
 constexpr milliseconds kCloseTimeout{5000};    // a session is closed for its client whatever the server says
 constexpr milliseconds kReleaseTimeout{2000};  // the same holds for a callable
@@ -101,7 +91,7 @@ absl::Status add_feed(const Output& to, const Tensor& value, pb::RunStepRequest*
 }
 
 void add_metadata(const pb::RunMetadata& metadata, SessionBackend::Report* report) {
-  from_proto(metadata, &report->run);
+  report->run.nodes = node_stats(metadata);
   report->serialized = deterministic_bytes(metadata);
 }
 

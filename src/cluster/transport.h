@@ -70,7 +70,7 @@ class CallState {
 class CallHandler {
  public:
   virtual ~CallHandler() = default;
-  virtual std::span<const char* const> methods() const = 0;  // "/tensorflow.MasterService/RunStep"
+  virtual std::vector<const char*> methods() const = 0;  // "/tensorflow.MasterService/RunStep"
   // A call of methods()[method]. Must not block; throws nothing.
   virtual std::unique_ptr<CallState> handle(size_t method, IncomingCall* call) = 0;
 };

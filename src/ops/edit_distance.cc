@@ -8,34 +8,20 @@
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/families.h"
+#include "ops/sparse_tensor.h"
 
 namespace millrace {
 namespace {
 
-struct Sparse {
-  const char* name;
-  std::vector<int64_t> indices, shape;
-  size_t rank() const { return shape.size(); }
-  size_t count() const { return indices.size() / shape.size(); }
-};
-
-absl::StatusOr<Sparse> read_sparse(const KernelContext& ctx, int first, const char* name) {
-  const TensorShape &indices = ctx.shape(first), &values = ctx.shape(first + 1), &shape = ctx.shape(first + 2);
-  if (indices.rank() != 2) return invalid_argument(name, "_indices should be a matrix, but got shape: ", indices);
-  if (values.rank() != 1) return invalid_argument(name, "_values should be a vector, but got shape: ", values);
-  if (shape.rank() != 1) return invalid_argument(name, "_shape should be a vector, but got shape: ", shape);
-  if (shape.dim(0) < 1 || shape.dim(0) != indices.dim(1) || values.dim(0) != indices.dim(0))
-    return invalid_argument("Expected ", name, "'s indices ", indices, ", values ", values, " and shape ", shape,
-                            " to fit together");
-  Sparse sparse{name, {}, {}};
-  MR_ASSIGN_OR_RETURN(sparse.indices, ctx.int_values(first));
-  MR_ASSIGN_OR_RETURN(sparse.shape, ctx.int_values(first + 2));
-  MR_RETURN_IF_ERROR(make_shape(sparse.shape).status());
-  for (size_t i = 0; i < sparse.indices.size(); ++i) {
-    if ((i + 1) % sparse.rank() == 0) continue;  // the place in a sequence is not looked at, as in TensorFlow
-    if (sparse.indices[i] < 0 || sparse.indices[i] >= sparse.shape[i % sparse.rank()])
-      return invalid_argument(name, "_indices: index ", sparse.indices[i], " is out of bounds [0, ",
-                              sparse.shape[i % sparse.rank()], ")");
+absl::StatusOr<SparseTensor> read_sequences(const KernelContext& ctx, int first, const char* name) {
+  MR_ASSIGN_OR_RETURN(SparseTensor sparse, sparse_input(ctx, first, first + 1, first + 2));
+  if (sparse.rank() < 1) return invalid_argument(name, "_shape should have at least one element");
+  for (int64_t i = 0; i < sparse.size(); ++i) {
+    for (int64_t d = 0; d + 1 < sparse.rank(); ++d) {  // the place in a sequence is not looked at, as in TensorFlow
+      const int64_t index = sparse.index(i)[d], size = sparse.dims[static_cast<size_t>(d)];
+      if (index < 0 || index >= size)
+        return invalid_argument(name, "_indices: index ", index, " is out of bounds [0, ", size, ")");
+    }
   }
   return sparse;
 }
@@ -43,12 +29,12 @@ absl::StatusOr<Sparse> read_sparse(const KernelContext& ctx, int first, const ch
 // The values of each sequence, in the order in which they are given, by its place in the output.
 template <class T> using Sequences = std::map<int64_t, std::vector<const T*>>;
 
-template <class T> Sequences<T> sequences_of(const Sparse& sparse, std::span<const T> values, const TensorShape& out) {
+template <class T> Sequences<T> sequences_of(const SparseTensor& sparse, const TensorShape& out) {
+  const auto values = sparse.values.unchecked<T>();
   Sequences<T> sequences;
   for (size_t i = 0; i < values.size(); ++i) {
     int64_t at = 0;
-    for (int d = 0; d < out.rank(); ++d)
-      at = at * out.dim(d) + sparse.indices[i * sparse.rank() + static_cast<size_t>(d)];
+    for (int d = 0; d < out.rank(); ++d) at = at * out.dim(d) + sparse.index(static_cast<int64_t>(i))[d];
     sequences[at].push_back(&values[i]);
   }
   return sequences;
@@ -84,19 +70,19 @@ template <class T> class EditDistance final : public Kernel {
     return absl::OkStatus();
   }
   absl::Status compute(KernelContext& ctx) override {
-    MR_ASSIGN_OR_RETURN(const Sparse hypothesis, read_sparse(ctx, 0, "hypothesis"));
-    MR_ASSIGN_OR_RETURN(const Sparse truth, read_sparse(ctx, 3, "truth"));
+    MR_ASSIGN_OR_RETURN(const SparseTensor hypothesis, read_sequences(ctx, 0, "hypothesis"));
+    MR_ASSIGN_OR_RETURN(const SparseTensor truth, read_sequences(ctx, 3, "truth"));
     if (hypothesis.rank() != truth.rank())
       return invalid_argument("Expected hypothesis and truth to have matching ranks, but saw: ", hypothesis.rank(),
                               " and ", truth.rank());
+    if (hypothesis.values.dtype() != dtype_of<T> || truth.values.dtype() != dtype_of<T>)
+      return invalid_argument("the values of both sides must be ", dtype_name(dtype_of<T>));
     std::vector<int64_t> dims;
-    for (size_t d = 0; d + 1 < truth.rank(); ++d) dims.push_back(std::max(hypothesis.shape[d], truth.shape[d]));
+    for (size_t d = 0; d + 1 < truth.dims.size(); ++d) dims.push_back(std::max(hypothesis.dims[d], truth.dims[d]));
     MR_ASSIGN_OR_RETURN(const TensorShape shape, make_shape(dims));
-    MR_ASSIGN_OR_RETURN(const auto h, ctx.flat<T>(1));
-    MR_ASSIGN_OR_RETURN(const auto t, ctx.flat<T>(4));
     MR_ASSIGN_OR_RETURN(const auto out, ctx.output<float>(0, shape));
     std::ranges::fill(out, 0.0f);
-    const Sequences<T> guesses = sequences_of(hypothesis, h, shape), truths = sequences_of(truth, t, shape);
+    const Sequences<T> guesses = sequences_of<T>(hypothesis, shape), truths = sequences_of<T>(truth, shape);
     for (const auto& [at, guess] : guesses) {
       if (truths.contains(at)) continue;
       out[static_cast<size_t>(at)] =
@@ -114,11 +100,7 @@ template <class T> class EditDistance final : public Kernel {
 };
 
 absl::Status edit_distance_shape(ShapeContext& c) {
-  for (const int first : {0, 3}) {
-    MR_RETURN_IF_ERROR(c.with_rank(first, 2).status());
-    MR_RETURN_IF_ERROR(c.with_rank(first + 1, 1).status());
-    MR_RETURN_IF_ERROR(c.with_rank(first + 2, 1).status());
-  }
+  for (const int first : {0, 3}) MR_RETURN_IF_ERROR(check_sparse_shapes(c, first, first + 1, first + 2).status());
   MR_ASSIGN_OR_RETURN(const auto hypothesis, c.int_values(2));
   MR_ASSIGN_OR_RETURN(const auto truth, c.int_values(5));
   if (!hypothesis || !truth || truth->empty()) return unknown_shapes(c);

@@ -76,11 +76,12 @@ class Callee {
   std::shared_ptr<CallableFunction> function_;
 };
 
-class PartitionedCall final : public AsyncKernel {
+// Calls what `callee` makes of the attribute f, with all inputs.
+template <FunctionRef (*callee)(FunctionRef f)> class CallWithAll final : public AsyncKernel {
  public:
   absl::Status init(KernelInit& init) override {
     MR_ASSIGN_OR_RETURN(FunctionRef f, init.attr<FunctionRef>("f"));
-    return callee_.init(init, std::move(f), 0);
+    return callee_.init(init, callee(std::move(f)), 0);
   }
   void compute_async(KernelContext& ctx, Done done) override {
     absl::StatusOr<std::vector<Tensor>> args = values_from(ctx, 0);
@@ -91,24 +92,14 @@ class PartitionedCall final : public AsyncKernel {
  private:
   Callee callee_;
 };
+
+FunctionRef itself(FunctionRef f) { return f; }
+using PartitionedCall = CallWithAll<itself>;
 
 // Arguments and gradients of results in, gradients of arguments out. The runtime makes the gradient of a function under
 // the name of this op.
-class SymbolicGradient final : public AsyncKernel {
- public:
-  absl::Status init(KernelInit& init) override {
-    MR_ASSIGN_OR_RETURN(FunctionRef f, init.attr<FunctionRef>("f"));
-    return callee_.init(init, FunctionRef("SymbolicGradient", {{"f", std::move(f)}}), 0);
-  }
-  void compute_async(KernelContext& ctx, Done done) override {
-    absl::StatusOr<std::vector<Tensor>> args = values_from(ctx, 0);
-    if (!args.ok()) return done(args.status());
-    callee_.call(ctx, *std::move(args), std::move(done));
-  }
-
- private:
-  Callee callee_;
-};
+FunctionRef gradient_of(FunctionRef f) { return FunctionRef("SymbolicGradient", {{"f", std::move(f)}}); }
+using SymbolicGradient = CallWithAll<gradient_of>;
 
 // Any value as a condition: numbers by their value, strings by not being empty, tensors that are no scalars by having
 // elements.

@@ -3,25 +3,15 @@
 #include <algorithm>
 
 #include "ops/gradient_ops.h"
+#include "ops/math_gradients.h"
 #include "tensor/tensor.h"
 
 namespace millrace {
 
-Output GradientAlgebra::scalar(DataType dtype, double value) {
-  switch (dtype) {
-    case DataType::kFloat: return g_.constant(Tensor(static_cast<float>(value)));
-    case DataType::kDouble: return g_.constant(Tensor(value));
-    default: return g_.op("Cast", {g_.constant(Tensor(value))}, {{"DstT", dtype}});
-  }
-}
-
-Output GradientAlgebra::scaled(const Output& a, double factor) { return mul(scalar(g_.dtype(a), factor), a); }
-
-Output GradientAlgebra::conj(const Output& a) { return is_complex(g_.dtype(a)) ? g_.op("Conj", {a}) : a; }
-
-Output GradientAlgebra::cast(const Output& a, DataType dtype) {
-  return g_.dtype(a) == dtype ? a : g_.op("Cast", {a}, {{"DstT", dtype}});
-}
+Output GradientAlgebra::scalar(DataType dtype, double value) { return gradients::scalar(g_, dtype, value); }
+Output GradientAlgebra::scaled(const Output& a, double factor) { return gradients::mul(g_, factor, a); }
+Output GradientAlgebra::conj(const Output& a) { return gradients::conj(g_, a); }
+Output GradientAlgebra::cast(const Output& a, DataType dtype) { return gradients::cast(g_, a, dtype); }
 
 Output GradientAlgebra::matmul(const Output& a, const Output& b, Adjoint adjoint) {
   return matmul(a, b, adjoint == Adjoint::kA, adjoint == Adjoint::kB);

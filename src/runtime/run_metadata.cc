@@ -34,6 +34,33 @@ void add_node(const NodeStats& n, tensorflow::NodeExecStats* out) {
   }
 }
 
+NodeStats times_of(const tensorflow::NodeExecStats& from) {
+  // Older servers give microseconds only. Unsigned, for no sum of what a server says may overflow.
+  const auto nanos = [](int64_t exact, int64_t micros) {
+    return exact != 0 ? static_cast<uint64_t>(exact) : static_cast<uint64_t>(micros) * 1000;
+  };
+  const uint64_t start = nanos(from.all_start_nanos(), from.all_start_micros());
+  NodeStats node;
+  node.node_name = from.node_name();
+  node.label = from.timeline_label();
+  node.scheduled_nanos = static_cast<int64_t>(nanos(from.scheduled_nanos(), from.scheduled_micros()));
+  node.start_nanos = static_cast<int64_t>(start);
+  node.end_nanos = static_cast<int64_t>(start + nanos(from.all_end_rel_nanos(), from.all_end_rel_micros()));
+  node.thread = from.thread_id();
+  return node;
+}
+
+// Left out where its shape is none.
+void add_output(const tensorflow::NodeOutput& from, NodeStats* node) {
+  const tensorflow::TensorDescription& tensor = from.tensor_description();
+  std::vector<int64_t> dims;
+  for (const auto& dim : tensor.shape().dim()) dims.push_back(dim.size());
+  const absl::StatusOr<TensorShape> shape = make_shape(dims);
+  if (!shape.ok()) return;
+  node->outputs.push_back(
+      {from.slot(), static_cast<DataType>(tensor.dtype()), *shape, tensor.allocation_description().requested_bytes()});
+}
+
 }  // namespace
 
 void to_proto(const RunReport& report, tensorflow::RunMetadata* metadata) {
@@ -53,26 +80,6 @@ void to_proto(const RunReport& report, tensorflow::RunMetadata* metadata) {
   }
 }
 
-void from_proto(const tensorflow::RunMetadata& metadata, RunReport* report) {
-  for (const tensorflow::DeviceStepStats& device : metadata.step_stats().dev_stats()) {
-    for (const tensorflow::NodeExecStats& from : device.node_stats()) {
-      NodeStats& node = report->nodes.emplace_back();
-      node.node_name = from.node_name();
-      node.label = from.timeline_label();
-      node.device = device.device();
-      // Older servers give microseconds only. Unsigned, for no sum of what a server says may overflow.
-      const auto nanos = [](int64_t exact, int64_t micros) {
-        return exact != 0 ? static_cast<uint64_t>(exact) : static_cast<uint64_t>(micros) * 1000;
-      };
-      const uint64_t start = nanos(from.all_start_nanos(), from.all_start_micros());
-      node.scheduled_nanos = static_cast<int64_t>(nanos(from.scheduled_nanos(), from.scheduled_micros()));
-      node.start_nanos = static_cast<int64_t>(start);
-      node.end_nanos = static_cast<int64_t>(start + nanos(from.all_end_rel_nanos(), from.all_end_rel_micros()));
-      node.thread = from.thread_id();
-    }
-  }
-}
-
 std::string run_metadata_bytes(const RunReport& report) {
   tensorflow::RunMetadata metadata;
   to_proto(report, &metadata);
@@ -81,25 +88,11 @@ std::string run_metadata_bytes(const RunReport& report) {
 
 std::vector<NodeStats> node_stats(const tensorflow::RunMetadata& metadata) {
   std::vector<NodeStats> nodes;
-  for (const auto& device : metadata.step_stats().dev_stats()) {
-    for (const tensorflow::NodeExecStats& n : device.node_stats()) {
-      NodeStats& node = nodes.emplace_back();
-      node.node_name = n.node_name();
-      node.label = n.timeline_label();
+  for (const tensorflow::DeviceStepStats& device : metadata.step_stats().dev_stats()) {
+    for (const tensorflow::NodeExecStats& from : device.node_stats()) {
+      NodeStats& node = nodes.emplace_back(times_of(from));
       node.device = device.device();
-      node.scheduled_nanos = n.scheduled_nanos();
-      node.start_nanos = n.all_start_nanos();
-      node.end_nanos = n.all_start_nanos() + n.all_end_rel_nanos();
-      node.thread = n.thread_id();
-      for (const tensorflow::NodeOutput& o : n.output()) {
-        const auto& tensor = o.tensor_description();
-        std::vector<int64_t> dims;
-        for (const auto& dim : tensor.shape().dim()) dims.push_back(dim.size());
-        const absl::StatusOr<TensorShape> shape = make_shape(dims);
-        if (!shape.ok()) continue;
-        node.outputs.push_back({o.slot(), static_cast<DataType>(tensor.dtype()), *shape,
-                                tensor.allocation_description().requested_bytes()});
-      }
+      for (const tensorflow::NodeOutput& output : from.output()) add_output(output, &node);
     }
   }
   return nodes;

@@ -12,10 +12,8 @@ class RunMetadata;
 namespace millrace {
 
 void to_proto(const RunReport& report, tensorflow::RunMetadata* metadata);
-// Of step_stats what a report holds besides the outputs; no partition graphs.
-void from_proto(const tensorflow::RunMetadata& metadata, RunReport* report);
 std::string run_metadata_bytes(const RunReport& report);
-// Back from the proto: what ran.
+// Back from the proto, which may be a server's: what ran.
 std::vector<NodeStats> node_stats(const tensorflow::RunMetadata& metadata);
 
 }  // namespace millrace

@@ -4,6 +4,7 @@ import numpy as np
 from .record import op_case, rng_for, values
 
 INVALID_ARGUMENT = 3
+FAILED_PRECONDITION = 9
 REAL = ('float32', 'float64', 'half', 'bfloat16', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'int64', 'uint32', 'uint64')
 
 
@@ -41,6 +42,7 @@ def ordered(w):
     op_case(w, 'NthElement', values(rng, [2, 3], 'f'), np.int32(3), label='error_n', error=INVALID_ARGUMENT)
     op_case(w, 'NthElement', values(rng, [2, 3], 'f'), np.int32(-1), label='error_negative', error=INVALID_ARGUMENT)
     op_case(w, 'Cross', np.ones([2, 3]), np.ones([1, 3]), label='error_shapes', error=INVALID_ARGUMENT)
+    op_case(w, 'Cross', np.ones([2, 4]), np.ones([2, 4]), label='error_length', error=FAILED_PRECONDITION)
     for dtype in ('float32', 'float64', 'int32', 'int64'):
         for out in ('int32', 'int64'):
             op_case(w, 'HistogramFixedWidth', values(rng, [4, 5], dtype, -8, 8), np.array([-4, 6]).astype(dtype), np.int32(5), label=f'{dtype}_{out}', dtype=out)

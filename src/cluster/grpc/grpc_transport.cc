@@ -142,7 +142,7 @@ class Reactor final : public grpc::ServerUnaryReactor, public IncomingCall {
 class RawService final : public grpc::Service {
  public:
   explicit RawService(CallHandler* handler) {
-    const std::span<const char* const> methods = handler->methods();
+    const std::vector<const char*> methods = handler->methods();
     for (size_t i = 0; i < methods.size(); ++i) {
       AddMethod(new grpc::internal::RpcServiceMethod(methods[i], grpc::internal::RpcMethod::NORMAL_RPC, nullptr));
       MarkMethodRawCallback(static_cast<int>(i),

@@ -7,6 +7,7 @@
 #include <map>
 #include <thread>
 
+#include "api/train/testing.h"
 #include "cluster/grpc/grpc_transport.h"
 #include "cluster/message_bytes.h"
 #include "cluster/server.h"
@@ -19,6 +20,7 @@ namespace {
 
 namespace pb = tensorflow;
 using testing::HasSubstr;
+using train::error_of;
 using Clock = std::chrono::steady_clock;
 
 // Gives to each method what the test has written down; nothing, where it has not.
@@ -48,7 +50,7 @@ class FakeMaster final : public CallHandler {
     for (IncomingCall* const call : calls) call->finish(cancelled("too late"), {});
   }
 
-  std::span<const char* const> methods() const override { return kMethods; }
+  std::vector<const char*> methods() const override { return {std::begin(kMethods), std::end(kMethods)}; }
   std::unique_ptr<CallState> handle(size_t method, IncomingCall* call) override {
     struct State final : CallState {
       void on_cancel() override {}
@@ -85,16 +87,6 @@ class HostileServerTest : public testing::Test {
     created.set_session_handle("session");
     master_.give("CreateSession", created);
     master_.give("CloseSession", std::string());
-  }
-  template <class E> std::string error_of(const std::function<void()>& body) {
-    try {
-      body();
-    } catch (const E& e) {
-      return e.what();
-    } catch (const std::exception& e) {
-      return std::string("another error: ") + e.what();
-    }
-    return "no error";
   }
   std::string run_error(const pb::RunStepResponse& answer) {
     master_.give("RunStep", answer);
@@ -203,14 +195,7 @@ TEST(Limits, messages_that_are_too_large_for_the_server) {
   const Output x = placeholder(float32, PartialTensorShape({-1})), sum = reduce_sum(x);
   const Output n = placeholder(int32, PartialTensorShape({1})), many = fill(n, 1.0f);
   const Session session({.target = server->target()});
-  const auto too_large = [&](const std::function<void()>& run) {
-    try {
-      run();
-    } catch (const errors::ResourceExhaustedError& e) {
-      return std::string(e.what());
-    }
-    return std::string("no error");
-  };
+  const auto too_large = [](auto run) { return error_of<errors::ResourceExhaustedError>(run); };
   EXPECT_THAT(too_large([&] { session.run(sum, {{x, std::vector<float>(100'000)}}); }), HasSubstr("larger than max"));
   EXPECT_THAT(too_large([&] { session.run(many, {{n, std::vector<int>{100'000}}}); }), HasSubstr("larger than max"));
   EXPECT_EQ(session.run(sum, {{x, std::vector<float>(10, 1.0f)}}).scalar<float>(), 10);

@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "api/train/testing.h"
 #include "millrace/millrace.h"
 
 namespace millrace {
@@ -17,18 +18,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
 using train::ClusterSpec;
+using train::error_of;
 using Clock = std::chrono::steady_clock;
-
-template <class E> std::string error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const E& e) {
-    return e.what();
-  } catch (const std::exception& e) {
-    return std::string("another error: ") + e.what();
-  }
-  return "no error";
-}
 
 std::string text(const std::vector<Tensor>& values) {
   std::string all;
