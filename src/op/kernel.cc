@@ -124,6 +124,11 @@ absl::Status KernelContext::set_output_ref(int i, std::shared_ptr<VariableResour
   return absl::OkStatus();
 }
 
+absl::Status KernelContext::check_cancelled() const {
+  if (cancellation() == nullptr || !cancellation()->is_cancelled()) return absl::OkStatus();
+  return cancellation()->status();
+}
+
 absl::Status KernelContext::forward_ref(int in, int out) {
   if (!is_ref(in)) return internal_error("'", node_.name, "': input ", in, " is not a reference");
   return set_output_ref(out, inputs_[static_cast<size_t>(in)].variable);

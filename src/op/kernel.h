@@ -170,6 +170,8 @@ class KernelContext {
   ResourceManager& resources() const { return services_->resources(); }
   StepServices& services() const { return *services_; }
   CancellationScope* cancellation() const { return services_->cancellation(); }
+  // Why the step was cancelled, OK where it was not: what a long kernel asks now and then.
+  absl::Status check_cancelled() const;
 
  private:
   absl::Status check_input(int i, DataType dtype, int rank) const;  // rank -1: any

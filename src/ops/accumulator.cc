@@ -2,7 +2,6 @@
 
 #include "op/shape_context.h"
 #include "ops/conditional_accumulator.h"
-#include "ops/families.h"
 #include "ops/named_resource.h"
 
 namespace millrace {

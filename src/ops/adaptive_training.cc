@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ops/families.h"
 #include "ops/training.h"
 
 namespace millrace {

@@ -7,7 +7,6 @@
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/elementwise.h"
-#include "ops/families.h"
 #include "ops/math_gradients.h"
 #include "ops/variant_math.h"
 

@@ -8,4 +8,7 @@ namespace millrace {
 // Built on first use; thread-safe.
 const Registry& all_ops();
 
+// For a registry with ops of its own beside them.
+void register_all_ops(Registry& registry);
+
 }  // namespace millrace

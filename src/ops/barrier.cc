@@ -8,7 +8,6 @@
 #include "data/queue.h"
 #include "data/rows.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/lookup_table_ops.h"
 #include "ops/named_resource.h"
 

@@ -6,7 +6,6 @@
 #include "kernels/vector_loops.h"
 #include "op/shape_context.h"
 #include "ops/elementwise.h"
-#include "ops/families.h"
 #include "ops/math_gradients.h"
 
 namespace millrace {

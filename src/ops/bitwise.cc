@@ -4,7 +4,6 @@
 
 #include "op/shape_context.h"
 #include "ops/elementwise.h"
-#include "ops/families.h"
 
 namespace millrace {
 

@@ -10,7 +10,6 @@
 #include "absl/strings/numbers.h"
 #include "io/file_system.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/random_generator.h"
 
 namespace millrace {
@@ -214,10 +213,9 @@ float expected_count(float p, int64_t batch, int64_t tries) {
 absl::StatusOr<int64_t> draw(const KernelContext& ctx, Sampler& sampler, bool unique, SinglePhilox& random,
                              std::span<int64_t> out) {
   const auto n = static_cast<int64_t>(out.size());
-  const auto cancelled = [&] { return ctx.cancellation() != nullptr && ctx.cancellation()->is_cancelled(); };
   if (!unique) {
     for (size_t i = 0; i < out.size(); ++i) {
-      if (i % 65536 == 65535 && cancelled()) return ctx.cancellation()->status();
+      if (i % 65536 == 65535) MR_RETURN_IF_ERROR(ctx.check_cancelled());
       out[i] = sampler.sample(random);
     }
     return n;
@@ -226,7 +224,7 @@ absl::StatusOr<int64_t> draw(const KernelContext& ctx, Sampler& sampler, bool un
   int64_t tries = 0;
   for (size_t i = 0; i < out.size();) {
     if (++tries > kMaxTries) return resource_exhausted("No ", n, " different classes in ", kMaxTries, " draws");
-    if (tries % 65536 == 0 && cancelled()) return ctx.cancellation()->status();
+    if (tries % 65536 == 0) MR_RETURN_IF_ERROR(ctx.check_cancelled());
     const int64_t value = sampler.sample(random);
     if (drawn.insert(value)) out[i++] = value;
   }

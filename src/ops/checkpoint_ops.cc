@@ -10,7 +10,6 @@
 #include "data/state_wire.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 
 namespace millrace {
 namespace {

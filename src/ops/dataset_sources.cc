@@ -5,7 +5,6 @@
 #include "data/sources.h"
 #include "op/shape_context.h"
 #include "ops/dataset_kernel.h"
-#include "ops/families.h"
 
 namespace millrace {
 namespace {

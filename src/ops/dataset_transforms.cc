@@ -8,7 +8,6 @@
 #include "data/transforms.h"
 #include "op/shape_context.h"
 #include "ops/dataset_kernel.h"
-#include "ops/families.h"
 
 namespace millrace {
 namespace {

@@ -6,7 +6,6 @@
 #include "io/compression.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 
 namespace millrace {
 namespace {

@@ -7,7 +7,6 @@
 
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/sparse_tensor.h"
 
 namespace millrace {
@@ -52,8 +51,7 @@ absl::StatusOr<float> distance(const KernelContext& ctx, const std::vector<const
   std::vector<int64_t> row(b.size() + 1);  // from the beginning of a so far to each beginning of b
   std::iota(row.begin(), row.end(), int64_t{0});
   for (size_t i = 0; i < a.size(); ++i) {
-    if (i % 1024 == 1023 && ctx.cancellation() != nullptr && ctx.cancellation()->is_cancelled())
-      return ctx.cancellation()->status();
+    if (i % 1024 == 1023) MR_RETURN_IF_ERROR(ctx.check_cancelled());
     int64_t diagonal = row[0]++;
     for (size_t j = 0; j < b.size(); ++j) {
       const int64_t replaced = diagonal + (equal(*a[i], *b[j]) ? 0 : 1);

@@ -9,7 +9,6 @@
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/einsum_equation.h"
-#include "ops/families.h"
 #include "ops/gradient_algebra.h"
 #include "ops/gradient_ops.h"
 

@@ -6,7 +6,6 @@
 #include "kernels/fourier.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/gradient_algebra.h"
 #include "ops/gradient_ops.h"
 #include "ops/matrix_batch.h"
@@ -32,7 +31,7 @@ absl::Status transform_along(const KernelContext& ctx, const TensorShape& shape,
   std::vector<Complex128> line(static_cast<size_t>(n));
   const auto stride = static_cast<size_t>(inner), block = static_cast<size_t>(n * inner);
   for (size_t begin = 0; begin < data.size(); begin += block) {
-    MR_RETURN_IF_ERROR(check_cancelled(ctx));
+    MR_RETURN_IF_ERROR(ctx.check_cancelled());
     for (size_t at = begin; at < begin + stride; ++at) {
       for (size_t i = 0; i < line.size(); ++i) line[i] = Complex128(data[at + i * stride]);
       transform.run(line, inverse);

@@ -5,7 +5,6 @@
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/array_shapes.h"
-#include "ops/families.h"
 
 namespace millrace {
 namespace {
@@ -231,7 +230,7 @@ class While final : public AsyncKernel {
 
     // False if the loop has ended.
     bool take_results() {
-      if (status.ok() && ctx.cancellation()->is_cancelled()) status = ctx.cancellation()->status();
+      if (status.ok()) status = ctx.check_cancelled();
       if (!status.ok()) return finish(std::move(status));
       if (!in_cond) {
         vars = std::move(results);

@@ -13,7 +13,6 @@
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/array_shapes.h"
-#include "ops/families.h"
 #include "ops/window.h"
 #include "tensor/shape.h"
 

@@ -7,7 +7,6 @@
 #include "kernels/parallel.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/image_formats.h"
 #include "tensor/shape.h"
 

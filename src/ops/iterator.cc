@@ -7,7 +7,6 @@
 #include "data/iterator_resource.h"
 #include "op/shape_context.h"
 #include "ops/dataset_kernel.h"
-#include "ops/families.h"
 #include "ops/handle_text.h"
 
 namespace millrace {

@@ -8,7 +8,6 @@
 
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/linear_algebra_gradients.h"
 #include "ops/matrix_batch.h"
 
@@ -30,7 +29,7 @@ class SquareToSquare final : public Kernel {
     WideInput<T> from;
     WideOutput<T> to;
     for (int64_t i = 0; i < m.count && m.size > 0; ++i) {
-      MR_RETURN_IF_ERROR(check_cancelled(ctx));
+      MR_RETURN_IF_ERROR(ctx.check_cancelled());
       MR_RETURN_IF_ERROR(kFn(m.rows, from.load(a, i * m.size, m.size), adjoint_, to.prepare(out, i * m.size, m.size)));
       to.store();
     }
@@ -64,7 +63,7 @@ template <class T> class CholeskyGrad final : public Kernel {
     WideInput<T> factor, given;
     WideOutput<T> to;
     for (int64_t i = 0; i < m.count && m.size > 0; ++i) {
-      MR_RETURN_IF_ERROR(check_cancelled(ctx));
+      MR_RETURN_IF_ERROR(ctx.check_cancelled());
       cholesky_gradient(m.rows, factor.load(l, i * m.size, m.size), given.load(grad, i * m.size, m.size),
                         to.prepare(out, i * m.size, m.size));
       to.store();
@@ -101,7 +100,7 @@ template <class T> class MatrixSolve final : public Kernel {
     WideInput<T> left, right;
     WideOutput<T> to;
     for (int64_t i = 0; i < a.count && !out.empty(); ++i) {
-      MR_RETURN_IF_ERROR(check_cancelled(ctx));
+      MR_RETURN_IF_ERROR(ctx.check_cancelled());
       if (!solve(a.rows, b.columns, left.load(matrix, i * a.size, a.size), right.load(rhs, i * b.size, b.size),
                  adjoint_, to.prepare(out, i * b.size, b.size)))
         return invalid_argument("Input matrix is not invertible.");
@@ -131,7 +130,7 @@ template <class T> class MatrixTriangularSolve final : public Kernel {
     WideInput<T> left, right;
     WideOutput<T> to;
     for (int64_t i = 0; i < outer.num_elements() && !out.empty(); ++i) {
-      MR_RETURN_IF_ERROR(check_cancelled(ctx));
+      MR_RETURN_IF_ERROR(ctx.check_cancelled());
       triangular_solve(a.rows, b.columns, left.load(matrix, place(i, outer, a.outer) * a.size, a.size),
                        right.load(rhs, place(i, outer, b.outer) * b.size, b.size), lower_, adjoint_,
                        to.prepare(out, i * b.size, b.size));
@@ -175,7 +174,7 @@ template <class T> class MatrixSolveLs final : public Kernel {
     WideOutput<T> to;
     const int64_t size = a.columns * b.columns;
     for (int64_t i = 0; i < a.count && size > 0; ++i) {
-      MR_RETURN_IF_ERROR(check_cancelled(ctx));
+      MR_RETURN_IF_ERROR(ctx.check_cancelled());
       if (!least_squares(a.rows, a.columns, b.columns, left.load(matrix, i * a.size, a.size),
                          right.load(rhs, i * b.size, b.size), l2, fast_, to.prepare(out, i * size, size)))
         return invalid_argument(
@@ -205,7 +204,7 @@ template <class T> class Qr final : public Kernel {
     WideOutput<T> to_q, to_r;
     const int64_t q_size = m.rows * columns, r_size = columns * m.columns;
     for (int64_t i = 0; i < m.count && q_size + r_size > 0; ++i) {
-      MR_RETURN_IF_ERROR(check_cancelled(ctx));
+      MR_RETURN_IF_ERROR(ctx.check_cancelled());
       qr(m.rows, m.columns, from.load(a, i * m.size, m.size), full_, to_q.prepare(q, i * q_size, q_size),
          to_r.prepare(r, i * r_size, r_size));
       to_q.store();
@@ -227,7 +226,7 @@ template <class T, class P> class Lu final : public Kernel {
     WideInput<T> from;
     WideOutput<T> to;
     for (int64_t i = 0; i < m.count && m.size > 0; ++i) {
-      MR_RETURN_IF_ERROR(check_cancelled(ctx));
+      MR_RETURN_IF_ERROR(ctx.check_cancelled());
       if (!lu(m.rows, from.load(a, i * m.size, m.size), to.prepare(packed, i * m.size, m.size), rows.data()))
         return invalid_argument("Input is not invertible.");
       to.store();
@@ -249,7 +248,7 @@ template <class T> class MatrixDeterminant final : public Kernel {
     }
     WideInput<T> from;
     for (int64_t i = 0; i < m.count; ++i) {
-      MR_RETURN_IF_ERROR(check_cancelled(ctx));
+      MR_RETURN_IF_ERROR(ctx.check_cancelled());
       Wide<T> sign, log;
       log_determinant(m.rows, from.load(a, i * m.size, m.size), &sign, &log);
       const auto at = static_cast<size_t>(i);

@@ -4,7 +4,6 @@
 #include "ops/lookup_table_ops.h"
 
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/named_resource.h"
 
 namespace millrace {

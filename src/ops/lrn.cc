@@ -9,7 +9,6 @@
 #include "op/gradient_context.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/window.h"
 #include "tensor/shape.h"
 

@@ -88,12 +88,6 @@ inline absl::StatusOr<TensorShape> batch_of(const TensorShape& outer, std::initi
   return concatenate(outer, inner);
 }
 
-// Between matrices, as large ones take long.
-inline absl::Status check_cancelled(const KernelContext& ctx) {
-  if (ctx.cancellation() == nullptr || !ctx.cancellation()->is_cancelled()) return absl::OkStatus();
-  return ctx.cancellation()->status();
-}
-
 // What is known of a batch of matrices, square ones where asked (-1: unknown).
 struct KnownMatrices {
   PartialTensorShape outer;

@@ -10,7 +10,6 @@
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/array_shapes.h"
-#include "ops/families.h"
 #include "ops/gradient_ops.h"
 #include "ops/strides.h"
 

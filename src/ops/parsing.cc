@@ -5,7 +5,6 @@
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/example_parser.h"
-#include "ops/families.h"
 #include "ops/tensor_wire.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 

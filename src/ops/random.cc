@@ -9,7 +9,6 @@
 
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/random_generator.h"
 
 namespace millrace {

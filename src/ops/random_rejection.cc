@@ -12,7 +12,6 @@
 #include "kernels/philox.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/random_generator.h"
 
 namespace millrace {

@@ -6,7 +6,6 @@
 #include <limits>
 
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/named_resource.h"
 
 namespace millrace {

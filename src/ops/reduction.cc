@@ -5,7 +5,6 @@
 #include "kernels/reduce.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/math_gradients.h"
 
 namespace millrace {

@@ -10,7 +10,6 @@
 #include "kernels/parallel.h"
 #include "op/gradient_context.h"
 #include "ops/array_shapes.h"
-#include "ops/families.h"
 #include "ops/gradient_ops.h"
 
 namespace millrace {

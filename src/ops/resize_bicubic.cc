@@ -11,7 +11,6 @@
 #include "kernels/elements.h"
 #include "kernels/parallel.h"
 #include "op/gradient_context.h"
-#include "ops/families.h"
 #include "ops/resize.h"
 
 namespace millrace {

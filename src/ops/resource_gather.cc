@@ -7,7 +7,6 @@
 #include "op/gradient_context.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/gradient_ops.h"
 #include "ops/index_text.h"
 #include "ops/variable_updates.h"

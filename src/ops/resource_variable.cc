@@ -5,7 +5,6 @@
 #include "op/gradient_context.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/variable_updates.h"
 
 namespace millrace {

@@ -9,7 +9,6 @@
 #include "kernels/gather.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/variable_updates.h"
 
 namespace millrace {

@@ -8,7 +8,6 @@
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/array_shapes.h"
-#include "ops/families.h"
 
 namespace millrace {
 namespace {

@@ -4,7 +4,6 @@
 #include <map>
 #include <set>
 
-#include "ops/families.h"
 #include "ops/sparse_tensor.h"
 
 namespace millrace {

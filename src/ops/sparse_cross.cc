@@ -5,7 +5,6 @@
 
 #include "base/checked.h"
 #include "base/fingerprint.h"
-#include "ops/families.h"
 #include "ops/sparse_tensor.h"
 
 namespace millrace {
@@ -128,8 +127,7 @@ absl::Status for_each_cross(const KernelContext& ctx, const Columns& columns, st
   for (size_t row = 0; row < counts.size(); ++row) {
     std::ranges::fill(pick, int64_t{0});
     for (int64_t k = 0; k < counts[row]; ++k, ++at) {
-      if (at % 65536 == 65535 && ctx.cancellation() != nullptr && ctx.cancellation()->is_cancelled())
-        return ctx.cancellation()->status();
+      if (at % 65536 == 65535) MR_RETURN_IF_ERROR(ctx.check_cancelled());
       fn(row, pick, at);
       for (size_t c = pick.size(); c-- > 0;) {
         if (++pick[c] < columns.all[c].count(row)) break;

@@ -7,7 +7,6 @@
 #include "kernels/elements.h"
 #include "kernels/number.h"
 #include "op/gradient_context.h"
-#include "ops/families.h"
 #include "ops/gradient_ops.h"
 #include "ops/sparse_tensor.h"
 

@@ -4,7 +4,6 @@
 #include "graph/proto_convert.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/tensor_wire.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 

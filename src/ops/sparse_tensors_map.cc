@@ -4,7 +4,6 @@
 #include <mutex>
 
 #include "kernels/elements.h"
-#include "ops/families.h"
 #include "ops/named_resource.h"
 #include "ops/sparse_tensor.h"
 

@@ -5,7 +5,6 @@
 #include "kernels/special_functions.h"
 #include "op/shape_context.h"
 #include "ops/elementwise.h"
-#include "ops/families.h"
 #include "ops/math_gradients.h"
 
 namespace millrace {

@@ -5,7 +5,6 @@
 #include "kernels/linear_algebra.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/linear_algebra_gradients.h"
 #include "ops/matrix_batch.h"
 
@@ -28,7 +27,7 @@ template <class T> class SelfAdjointEig final : public Kernel {
     WideOutput<T> values, vectors;
     std::vector<Wide<T>> unused(compute_v_ ? 0 : static_cast<size_t>(m.size));
     for (int64_t i = 0; i < m.count && m.size > 0; ++i) {
-      MR_RETURN_IF_ERROR(check_cancelled(ctx));
+      MR_RETURN_IF_ERROR(ctx.check_cancelled());
       self_adjoint_eigen(m.rows, from.load(a, i * m.size, m.size), values.prepare(e, i * m.rows, m.rows),
                          compute_v_ ? vectors.prepare(v, i * m.size, m.size) : unused.data());
       values.store();
@@ -64,7 +63,7 @@ template <class T> class Svd final : public Kernel {
     std::vector<Wide<T>> unused_u(unused ? static_cast<size_t>(u_size) : 0);
     std::vector<Wide<T>> unused_v(unused ? static_cast<size_t>(v_size) : 0);
     for (int64_t i = 0; i < m.count && p + u_size + v_size > 0; ++i) {
-      MR_RETURN_IF_ERROR(check_cancelled(ctx));
+      MR_RETURN_IF_ERROR(ctx.check_cancelled());
       singular_values(m.rows, m.columns, from.load(a, i * m.size, m.size), full, to_s.prepare(s, i * p, p),
                       compute_uv_ ? to_u.prepare(u, i * u_size, u_size) : unused_u.data(),
                       compute_uv_ ? to_v.prepare(v, i * v_size, v_size) : unused_v.data());
@@ -87,7 +86,7 @@ template <class T, void (*kFn)(int64_t, const Complex128*, Complex128*)> class M
     const auto size = static_cast<size_t>(m.size);
     std::vector<Complex128> from(size), to(size);
     for (size_t at = 0; at < out.size(); at += size) {
-      MR_RETURN_IF_ERROR(check_cancelled(ctx));
+      MR_RETURN_IF_ERROR(ctx.check_cancelled());
       std::ranges::transform(a.subspan(at, size), from.begin(), [](const T& x) { return Complex128(x); });
       kFn(m.rows, from.data(), to.data());
       const bool real = is_real(to);

@@ -5,7 +5,6 @@
 
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "re2/re2.h"
 
 namespace millrace {

@@ -11,7 +11,6 @@
 #include "base/wire.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/histogram.h"
 #include "ops/image_formats.h"
 #include "ops/tensor_wire.h"

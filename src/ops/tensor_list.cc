@@ -3,7 +3,6 @@
 #include <limits>
 
 #include "op/gradient_context.h"
-#include "ops/families.h"
 #include "ops/gradient_ops.h"
 
 namespace millrace {

@@ -5,7 +5,6 @@
 
 #include "data/rows.h"
 #include "op/gradient_context.h"
-#include "ops/families.h"
 #include "ops/gradient_ops.h"
 #include "ops/tensor_list.h"
 

@@ -2,8 +2,6 @@
 
 #include "ops/training.h"
 
-#include "ops/families.h"
-
 namespace millrace {
 namespace apply_internal {
 

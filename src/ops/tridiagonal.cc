@@ -7,7 +7,6 @@
 #include "op/kernel.h"
 #include "op/shape_context.h"
 #include "ops/array_shapes.h"
-#include "ops/families.h"
 #include "ops/gradient_algebra.h"
 #include "ops/gradient_ops.h"
 

@@ -8,7 +8,6 @@
 #include <functional>
 
 #include "op/shape_context.h"
-#include "ops/families.h"
 
 namespace millrace {
 namespace {

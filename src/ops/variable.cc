@@ -4,7 +4,6 @@
 
 #include "op/kernel.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "ops/variable_updates.h"
 
 namespace millrace {

@@ -9,7 +9,6 @@
 
 #include "gmock/gmock.h"
 #include "op/shape_context.h"
-#include "ops/families.h"
 #include "runtime/testing_graph.h"
 
 namespace millrace {
@@ -110,15 +109,7 @@ class Forgets final : public Kernel {
 const Registry& test_ops() {
   static const Registry* const registry = [] {
     auto* r = new Registry;
-    register_constant(*r);
-    register_identity(*r);
-    register_control_flow(*r);
-    register_functional(*r);
-    register_binary_math(*r);
-    register_unary_math(*r);
-    register_comparison(*r);
-    register_variable(*r);
-    register_cast(*r);
+    register_all_ops(*r);
     r->op("TestPush").input("x: float").stateful().shape(no_outputs).cpu<Push>();
     r->op("TestPop").output("y: float").stateful().shape(scalar_shape).cpu<Pop>();
     r->op("TestThrow").output("y: float").stateful().shape(scalar_shape).cpu<Throws>();
