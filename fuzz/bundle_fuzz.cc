@@ -1,6 +1,6 @@
 // Checkpoints whose index has right checksums and any entries: a count, then key and value of each entry with their
 // lengths in a byte; the rest is the data file. Where an entry's bytes exist, its checksum is made right, so that what
-// follows is reached.
+// follows is reached. The same entries are also a checkpoint of the first format.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include "base/byte_reader.h"
 #include "base/crc32c.h"
 #include "checkpoint/bundle_reader.h"
+#include "checkpoint/slice_file.h"
 #include "io/faulty_file_system.h"
 
 namespace millrace {
@@ -35,6 +36,15 @@ std::string with_right_checksum(const std::string& key, const std::string& value
   return encode_bundle_entry(*entry);
 }
 
+void read_all(const CheckpointReader& reader) {
+  for (const std::string& key : reader.keys()) {
+    reader.read(key).status().IgnoreError();
+    reader.read_slice(key, TensorSlice({{1, 2}})).status().IgnoreError();
+    reader.read_slice(key, TensorSlice({{0, 1}, {1, TensorSlice::kFull}})).status().IgnoreError();
+  }
+  reader.verify().IgnoreError();
+}
+
 void run(std::string_view input) {
   ByteReader reader(input);
   const auto entries = read_entries(reader);
@@ -46,14 +56,13 @@ void run(std::string_view input) {
   if (!entries.contains("")) table.add("", encode_bundle_header(1)).IgnoreError();
   for (const auto& [key, value] : entries) table.add(key, with_right_checksum(key, value, data)).IgnoreError();
   table.finish().IgnoreError();
-  const auto bundle = BundleReader::open("fuzz://m");
-  if (!bundle.ok()) return;
-  for (const std::string& key : (*bundle)->keys()) {
-    (*bundle)->read(key).status().IgnoreError();
-    (*bundle)->read_slice(key, TensorSlice({{1, 2}})).status().IgnoreError();
-    (*bundle)->read_slice(key, TensorSlice({{0, 1}, {1, TensorSlice::kFull}})).status().IgnoreError();
-  }
-  (*bundle)->verify().IgnoreError();
+  if (const auto bundle = BundleReader::open("fuzz://m"); bundle.ok()) read_all(**bundle);
+
+  auto first_format = *disk.create("fuzz://first");
+  TableWriter slices(first_format.get());
+  for (const auto& [key, value] : entries) slices.add(key, value).IgnoreError();
+  slices.finish().IgnoreError();
+  if (const auto reader = SliceFileReader::open("fuzz://first"); reader.ok()) read_all(**reader);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "millrace/array_ops.h"
 #include "millrace/gradients.h"
 #include "millrace/math_ops.h"
+#include "millrace/train/saver.h"
 #include "millrace/variables.h"
 
 namespace tf = millrace;
@@ -310,6 +311,15 @@ void gradients_parts() {
   tf::gradients({create_output("Square", {parts.output(0)})}, {x});
 }
 
+void savers() {
+  tf::get_variable("a", {2, 3}, {.initializer = tf::zeros_initializer()});
+  tf::get_variable("b", {2}, {.initializer = tf::zeros_initializer(), .use_resource = true});
+  for (const auto version : {tf::train::SaverVersion::kV1, tf::train::SaverVersion::kV2}) {
+    for (const bool sharded : {false, true}) tf::train::Saver({.sharded = sharded, .write_version = version});
+  }
+  tf::train::Saver({.reshape = true, .name = "again", .restore_sequentially = true});
+}
+
 struct Case {
   const char* name;
   void (*build)();
@@ -333,7 +343,7 @@ INSTANTIATE_TEST_SUITE_P(Tensorflow, SameGraph,
                                          MR_CASE(initializers), MR_CASE(gradients_sum),
                                          MR_CASE(gradients_gated_tree_colocated), MR_CASE(gradients_slices),
                                          MR_CASE(gradients_mixed), MR_CASE(gradients_given), MR_CASE(gradients_second),
-                                         MR_CASE(gradients_parts)),
+                                         MR_CASE(gradients_parts), MR_CASE(savers)),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

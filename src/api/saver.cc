@@ -10,7 +10,7 @@
 #include "api/op_builder.h"
 #include "api/saver_builder.h"
 #include "base/log.h"
-#include "checkpoint/bundle_reader.h"
+#include "checkpoint/checkpoint_reader.h"
 #include "checkpoint/checkpoint_state.h"
 #include "graph/graph_def.h"
 #include "io/durable_file.h"
@@ -127,7 +127,7 @@ class SaverImpl final : public CollectionObject {
     d.set_max_to_keep(options.max_to_keep);
     d.set_sharded(options.sharded);
     d.set_keep_checkpoint_every_n_hours(static_cast<float>(options.keep_checkpoint_every_n_hours));
-    d.set_version(tensorflow::SaverDef::V2);
+    d.set_version(options.write_version == SaverVersion::kV1 ? tensorflow::SaverDef::V1 : tensorflow::SaverDef::V2);
     return d;
   }
 
@@ -203,10 +203,7 @@ void Saver::build() const {
 }
 
 Saver::Saver(const tensorflow::SaverDef& def) : impl_(std::make_shared<SaverImpl>()) {
-  if (def.version() == tensorflow::SaverDef::V1) {
-    raise(unimplemented(
-        "the saver writes checkpoints of format V1, which are not supported; make a new tf::train::Saver"));
-  }
+  if (def.version() == tensorflow::SaverDef::V1) impl_->options.write_version = SaverVersion::kV1;
   impl_->options.max_to_keep = def.max_to_keep();
   impl_->options.sharded = def.sharded();
   impl_->options.keep_checkpoint_every_n_hours = def.keep_checkpoint_every_n_hours();
@@ -233,9 +230,12 @@ std::string Saver::save(Session& session, const std::string& save_path, const Sa
   }
   if (impl_->is_empty) return {};
   const Graph graph = session.graph();
+  std::string saved;
   try {
-    session.run(graph.get_tensor_by_name(impl_->save_tensor),
-                {{graph.get_tensor_by_name(impl_->filename_tensor), Tensor(prefix)}});
+    saved = session
+                .run(graph.get_tensor_by_name(impl_->save_tensor),
+                     {{graph.get_tensor_by_name(impl_->filename_tensor), Tensor(prefix)}})
+                .scalar<std::string>();
   } catch (const errors::NotFoundError& e) {
     const std::string parent(directory_of(save_path));
     FileSystem* files = value_or_raise(file_system_for(save_path));
@@ -248,19 +248,19 @@ std::string Saver::save(Session& session, const std::string& save_path, const Sa
     tensorflow::MetaGraphDef meta;
     to_meta_graph(graph, {.strip_default_attrs = o.strip_default_attrs}, &meta);
     *meta.mutable_saver_def() = impl_->def();
-    raise_if_error(write_file_durably(prefix + "." + o.meta_graph_suffix, deterministic_bytes(meta)));
+    raise_if_error(write_file_durably(meta_graph_path(prefix, o.meta_graph_suffix), deterministic_bytes(meta)));
   }
   if (o.write_state) {
-    const std::vector<std::string> old = impl_->record(prefix);
+    const std::vector<std::string> old = impl_->record(saved);
     raise_if_error(update_checkpoint_state(
-        std::string(directory_of(save_path)), impl_->state(prefix),
+        std::string(directory_of(save_path)), impl_->state(saved),
         {.latest_filename = o.latest_filename, .save_relative_paths = impl_->options.save_relative_paths}));
     for (const std::string& path : old) {
       if (const absl::Status s = remove_checkpoint(path); !s.ok())
         log_warning("cannot delete the old checkpoint ", path, ": ", to_std(s.message()));
     }
   }
-  return prefix;
+  return saved;
 }
 
 void Saver::restore(Session& session, const std::string& save_path) {
@@ -292,9 +292,8 @@ void Saver::recover_last_checkpoints(const std::vector<std::string>& checkpoint_
   std::vector<std::pair<std::string, double>> found;
   for (const std::string& path : checkpoint_paths) {
     if (!millrace::checkpoint_exists(path)) continue;
-    FileSystem* files = value_or_raise(file_system_for(path));
-    const auto stat = files->stat(bundle_index_path(path));
-    found.emplace_back(path, stat.ok() ? static_cast<double>(stat->modified_nanos) * 1e-9 : now_seconds());
+    const absl::StatusOr<int64_t> time = checkpoint_time(path);
+    found.emplace_back(path, time.ok() ? static_cast<double>(*time) * 1e-9 : now_seconds());
   }
   set_last_checkpoints_with_time(std::move(found));
 }
@@ -347,7 +346,7 @@ bool checkpoint_exists(const std::string& checkpoint_prefix) { return millrace::
 
 namespace {
 
-std::unique_ptr<BundleReader> open_checkpoint(const std::string& dir_or_file) {
+std::unique_ptr<CheckpointReader> open_newest(const std::string& dir_or_file) {
   FileSystem* files = value_or_raise(file_system_for(dir_or_file));
   std::string prefix = dir_or_file;
   if (files->is_directory(dir_or_file)) {
@@ -356,21 +355,21 @@ std::unique_ptr<BundleReader> open_checkpoint(const std::string& dir_or_file) {
       raise(invalid_argument("Couldn't find 'checkpoint' file or checkpoints in given directory ", dir_or_file));
     prefix = *latest;
   }
-  return value_or_raise(BundleReader::open(prefix));
+  return value_or_raise(open_checkpoint(prefix));
 }
 
 }  // namespace
 
 std::vector<std::pair<std::string, TensorShape>> list_variables(const std::string& checkpoint_dir_or_file) {
-  const std::unique_ptr<BundleReader> reader = open_checkpoint(checkpoint_dir_or_file);
+  const std::unique_ptr<CheckpointReader> reader = open_newest(checkpoint_dir_or_file);
   std::vector<std::pair<std::string, TensorShape>> result;
-  for (const std::string& key : reader->keys()) result.emplace_back(key, value_or_raise(reader->entry(key)).shape);
+  for (const std::string& key : reader->keys()) result.emplace_back(key, value_or_raise(reader->info(key)).shape);
   return result;
 }
 
 Tensor load_variable(const std::string& checkpoint_dir_or_file, const std::string& name) {
   const std::string key = name.ends_with(":0") ? name.substr(0, name.size() - 2) : name;
-  return value_or_raise(open_checkpoint(checkpoint_dir_or_file)->read(key));
+  return value_or_raise(open_newest(checkpoint_dir_or_file)->read(key));
 }
 
 // --- graphs

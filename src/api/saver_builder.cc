@@ -1,6 +1,7 @@
 #include "api/saver_builder.h"
 
 #include "api/op_builder.h"
+#include "api/variable_impl.h"
 #include "base/errors.h"
 #include "millrace/array_ops.h"
 
@@ -24,7 +25,7 @@ Tensor strings(const std::vector<Item>& saveables, std::string SaveSpec::*member
 }
 
 // What a save reads of the variable: the reference, or the read that came with a resource variable.
-Output saved_tensor(const Variable& v) { return v.is_resource() ? v.value() : v.ref(); }
+Output saved_tensor(const Variable& v) { return v.is_resource() ? v.impl()->snapshot : v.ref(); }
 
 Output with_dependencies(const std::vector<Operation>& dependencies, const Output& output) {
   const name_scope scope("control_dependency");
@@ -33,15 +34,18 @@ Output with_dependencies(const std::vector<Operation>& dependencies, const Outpu
   return identity(output, {.name = scope.name()});
 }
 
-Output add_save_ops(const Output& filename, const std::vector<Item>& saveables) {
+Output add_save_ops(const Output& filename, const std::vector<Item>& saveables, const SaverOptions& o) {
   std::vector<Output> tensors;
   for (const Item& s : saveables) {
     if (!s.object) tensors.push_back(saved_tensor(s.variable));
     else
       for (const SaveSpec& spec : s.object->specs()) tensors.push_back(spec.tensor);
   }
-  const Operation save = create_op(
-      "SaveV2", {filename, strings(saveables, &SaveSpec::name), strings(saveables, &SaveSpec::slice_spec), tensors});
+  const bool first_format = o.write_version == SaverVersion::kV1;
+  const Operation save =
+      create_op(first_format ? "SaveSlices" : "SaveV2",
+                {filename, strings(saveables, &SaveSpec::name), strings(saveables, &SaveSpec::slice_spec), tensors}, {},
+                first_format ? "save" : "");
   return with_dependencies({save}, filename);
 }
 
@@ -64,8 +68,7 @@ Operation assign_restored(const Item& s, Output restored, const SaverOptions& o)
                    {{"validate_shape", !o.reshape && v.shape().is_fully_defined()}, {"use_locking", true}});
 }
 
-std::vector<Operation> add_assigns(const Output& filename, const std::vector<Item>& saveables, const SaverOptions& o,
-                                   bool on_cpu) {
+std::vector<Operation> add_assigns(const Output& filename, const std::vector<Item>& saveables, const SaverOptions& o) {
   std::vector<DataType> dtypes;
   for (const Item& s : saveables) {
     if (!s.object) dtypes.push_back(base_dtype(s.variable.dtype()));
@@ -74,8 +77,7 @@ std::vector<Operation> add_assigns(const Output& filename, const std::vector<Ite
   }
   std::vector<Output> restored;
   {
-    std::optional<device> cpu;
-    if (on_cpu) cpu.emplace("/device:CPU:0");
+    const device on_cpu("/device:CPU:0");
     restored = outputs_of(create_op(
         "RestoreV2", {filename, strings(saveables, &SaveSpec::name), strings(saveables, &SaveSpec::slice_spec)},
         {{"dtypes", dtypes}}));
@@ -83,8 +85,6 @@ std::vector<Operation> add_assigns(const Output& filename, const std::vector<Ite
   std::vector<Operation> assigns;
   auto next = restored.begin();
   for (const Item& saveable : saveables) {
-    std::optional<control_dependencies> previous;
-    if (o.restore_sequentially && !assigns.empty()) previous.emplace(std::vector<Operation>{assigns.back()});
     const auto count = static_cast<std::ptrdiff_t>(saveable.object ? saveable.object->specs().size() : 1);
     assigns.push_back(saveable.object ? saveable.object->restore({next, next + count})
                                       : assign_restored(saveable, *next, o));
@@ -98,9 +98,24 @@ Operation all_of(const std::vector<Operation>& ops, std::string_view name) {
   return no_op({.name = name});
 }
 
+Output add_shard_name(const Output& base, const Output& num_shards) {
+  const name_scope scope("ShardedFilename");
+  const Output shard = constant(0, {.name = "shard"});
+  return create_output("ShardedFilename", {base, shard, num_shards}, {}, scope.name());
+}
+
+// Of the first format, the shards are the checkpoint: its name is a pattern that matches theirs.
+Output add_sharded_save_ops_v1(const Output& prefix, const std::vector<Item>& saveables, const SaverOptions& o) {
+  const Output num_shards = constant(1, {.name = "num_shards"});
+  const Output saved = add_save_ops(add_shard_name(prefix, num_shards), saveables, o);
+  const control_dependencies after({saved.op()});
+  return create_output("ShardedFilespec", {prefix, num_shards});
+}
+
 // Every shard goes to a temporary place first; merging them is what makes the checkpoint appear. One shard: all
 // variables of this process are on its CPU.
-Output add_sharded_save_ops(const Output& prefix, const std::vector<Item>& saveables) {
+Output add_sharded_save_ops(const Output& prefix, const std::vector<Item>& saveables, const SaverOptions& o) {
+  if (o.write_version == SaverVersion::kV1) return add_sharded_save_ops_v1(prefix, saveables, o);
   Output temporary_prefix;
   {
     const device any_cpu("CPU");
@@ -110,13 +125,8 @@ Output add_sharded_save_ops(const Output& prefix, const std::vector<Item>& savea
   }
   const Output num_shards = constant(1, {.name = "num_shards"});
   const device cpu("/device:CPU:0");
-  Output shard_name;
-  {
-    const name_scope scope("ShardedFilename");
-    const Output shard = constant(0, {.name = "shard"});
-    shard_name = create_output("ShardedFilename", {temporary_prefix, shard, num_shards}, {}, scope.name());
-  }
-  const Output saved = add_save_ops(shard_name, saveables);
+  const Output shard_name = add_shard_name(temporary_prefix, num_shards);
+  const Output saved = add_save_ops(shard_name, saveables, o);
   const control_dependencies after({saved.op()});
   Operation merged;
   {
@@ -148,12 +158,12 @@ SaverOps build_saver_ops(const std::map<std::string, Saveable>& by_name, const S
   ops.filename =
       create_output("PlaceholderWithDefault", {ops.filename}, {{"shape", PartialTensorShape::scalar()}}, "Const");
   if (!o.sharded) {
-    ops.save = add_save_ops(ops.filename, saveables);
-    ops.restore = all_of(add_assigns(ops.filename, saveables, o, false), "restore_all");
+    ops.save = add_save_ops(ops.filename, saveables, o);
+    ops.restore = all_of(add_assigns(ops.filename, saveables, o), "restore_all");
     return ops;
   }
-  ops.save = add_sharded_save_ops(ops.filename, saveables);
-  const Operation shard = all_of(add_assigns(ops.filename, saveables, o, true), "restore_shard");
+  ops.save = add_sharded_save_ops(ops.filename, saveables, o);
+  const Operation shard = all_of(add_assigns(ops.filename, saveables, o), "restore_shard");
   ops.restore = all_of({shard}, "restore_all");
   return ops;
 }

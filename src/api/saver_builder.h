@@ -11,7 +11,7 @@ namespace millrace::train {
 
 struct SaverOps {
   Output filename;  // what to feed: the prefix
-  Output save;      // its value is the prefix, once saved
+  Output save;      // its value is the checkpoint's name, once saved: the prefix, or a pattern of shards' names
   Operation restore;
 };
 // In the default graph, in a scope of its own; in the order of the names.

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "millrace/millrace.h"
+#include "tensorflow/core/protobuf/saver.pb.h"
 
 namespace millrace::train {
 namespace {
@@ -67,6 +68,37 @@ TEST_F(SaverTest, restores_reference_and_resource_variables) {
     EXPECT_EQ(before[0].to_vector<float>(), after[0].to_vector<float>());
     EXPECT_EQ(before[1].to_vector<float>(), after[1].to_vector<float>());
     EXPECT_EQ(after[2].scalar<int32_t>(), 7);
+  }
+}
+
+TEST_F(SaverTest, writes_the_first_format_where_asked) {
+  for (const bool sharded : {false, true}) {
+    auto guard = Graph().as_default();
+    const Variable v = get_variable("v", {2}, {.initializer = ones_initializer()});
+    Saver saver({.sharded = sharded, .max_to_keep = 1, .write_version = SaverVersion::kV1});
+    Session session;
+    session.run(global_variables_initializer());
+    const std::string base = sharded ? "shards" : "one";
+    saver.save(session, path(base), {.global_step = 1});
+    session.run(v.assign(Tensor({2}, std::vector<float>{3, 4})).op());
+    const std::string saved = saver.save(session, path(base), {.global_step = 2});
+    EXPECT_EQ(saved, path(sharded ? "shards-2-????"
+                                    "?-of-00001"
+                                  : "one-2"));
+    EXPECT_TRUE(exists(base + "-2.meta"));
+    EXPECT_TRUE(exists(sharded ? "shards-2-00000-of-00001" : "one-2"));
+    EXPECT_FALSE(exists(sharded ? "shards-1-00000-of-00001" : "one-1"));  // not kept, nor its graph
+    EXPECT_FALSE(exists(base + "-1.meta"));
+    EXPECT_EQ(latest_checkpoint(directory_.string()), saved);
+    EXPECT_TRUE(checkpoint_exists(saved));
+    EXPECT_EQ(load_variable(saved, "v").to_vector<float>(), (std::vector<float>{3, 4}));
+    session.run(global_variables_initializer());
+    saver.restore(session, saved);
+    EXPECT_EQ(session.run(v).to_vector<float>(), (std::vector<float>{3, 4}));
+    // A new saver made of what the meta graph says of this one goes on in the same format.
+    EXPECT_EQ(Saver(saver.as_saver_def()).save(session, path(base), {.global_step = 3}), path(sharded ? "shards-3-????"
+                                                                                                        "?-of-00001"
+                                                                                                      : "one-3"));
   }
 }
 

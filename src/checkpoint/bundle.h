@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "checkpoint/tensor_slice.h"
+#include "checkpoint/checkpoint_reader.h"
 #include "io/file_system.h"
 #include "millrace/shape.h"
 #include "millrace/types.h"
@@ -28,14 +28,11 @@ absl::Status remove_bundle_data(FileSystem& files, const std::string& prefix);
 
 // One entry of the index: the dtype and shape of a tensor, and its bytes; or, for a partitioned tensor, its slices,
 // each of which has an entry of its own under slice_key.
-struct BundleEntry {
-  DataType dtype = DataType::kInvalid;
-  TensorShape shape = {};
+struct BundleEntry : SavedTensor {
   int shard = 0;
   int64_t offset = 0;
   int64_t size = 0;
-  uint32_t crc32c = 0;                   // masked
-  std::vector<TensorSlice> slices = {};  // empty unless partitioned
+  uint32_t crc32c = 0;  // masked
 };
 
 // The serialized BundleEntryProto, byte for byte TensorFlow's.

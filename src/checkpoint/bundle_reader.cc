@@ -18,24 +18,16 @@ constexpr uint64_t kMaxIndexBytes = uint64_t{1} << 31;
 
 std::string_view printable(std::string_view key) { return is_slice_key(key) ? "a slice" : key; }
 
-absl::Status not_found_error(const std::string& prefix, FileSystem& files) {
-  if (files.exists(prefix) && !files.is_directory(prefix)) {
-    return unimplemented(prefix,
-                         ": checkpoints of the first format (SaverDef.V1) cannot be read; "
-                         "save it again with SaverDef.V2");
-  }
-  return not_found("Unsuccessful TensorSliceReader constructor: Failed to find any matching files for ", prefix);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BundleReader>> BundleReader::open(const std::string& prefix) {
-  std::unique_ptr<BundleReader> reader(new BundleReader);
+  std::unique_ptr<BundleReader> reader(new BundleReader(prefix));
   MR_ASSIGN_OR_RETURN(reader->files_, file_system_for(prefix));
-  reader->prefix_ = prefix;
   const std::string path = bundle_index_path(prefix);
   auto contents = read_file(path, kMaxIndexBytes);
-  if (absl::IsNotFound(contents.status())) return not_found_error(prefix, *reader->files_);
+  if (absl::IsNotFound(contents.status())) {
+    return not_found("Unsuccessful TensorSliceReader constructor: Failed to find any matching files for ", prefix);
+  }
   MR_RETURN_IF_ERROR(contents.status());
   MR_ASSIGN_OR_RETURN(reader->table_, Table::parse(*std::move(contents), path));
   const Table::Entry* header = reader->table_->find("");
@@ -62,13 +54,23 @@ absl::StatusOr<BundleEntry> BundleReader::entry(std::string_view key) const {
   const Table::Entry* found = key.empty() ? nullptr : table_->find(key);
   if (!found) return not_found("Key ", printable(key), " not found in checkpoint");
   auto entry = decode_bundle_entry(key, found->value, num_shards_);
-  if (!entry.ok()) return annotate(entry.status(), bundle_index_path(prefix_));
+  if (!entry.ok()) return annotate(entry.status(), bundle_index_path(prefix()));
   return entry;
+}
+
+absl::StatusOr<uint64_t> BundleReader::stored_bytes(std::string_view key) const {
+  MR_ASSIGN_OR_RETURN(const BundleEntry found, entry(key));
+  auto bytes = static_cast<uint64_t>(found.size);
+  for (const TensorSlice& slice : found.slices) {
+    MR_ASSIGN_OR_RETURN(const BundleEntry part, stored_entry(slice_key(key, slice)));
+    bytes += static_cast<uint64_t>(part.size);
+  }
+  return bytes;
 }
 
 absl::StatusOr<BundleEntry> BundleReader::stored_entry(std::string_view key) const {
   MR_ASSIGN_OR_RETURN(BundleEntry stored, entry(key));
-  if (!stored.slices.empty()) return data_loss(prefix_, ": a slice of ", printable(key), " has slices itself");
+  if (!stored.slices.empty()) return data_loss(prefix(), ": a slice of ", printable(key), " has slices itself");
   return stored;
 }
 
@@ -77,7 +79,7 @@ absl::StatusOr<const RandomAccessFile*> BundleReader::data_file(int shard) const
   if (data_files_.empty()) data_files_.resize(static_cast<size_t>(num_shards_));
   auto& file = data_files_[static_cast<size_t>(shard)];
   if (!file) {
-    MR_ASSIGN_OR_RETURN(file, files_->open(bundle_data_path(prefix_, shard, num_shards_)));
+    MR_ASSIGN_OR_RETURN(file, files_->open(bundle_data_path(prefix(), shard, num_shards_)));
   }
   return file.get();
 }
@@ -90,14 +92,14 @@ absl::StatusOr<const RandomAccessFile*> BundleReader::check_bytes(std::string_vi
   switch (entry.dtype) {
     case DataType::kResource:
     case DataType::kVariant:
-      return unimplemented(prefix_, ": ", printable(key), ": tensors of dtype ", dtype_name(entry.dtype),
+      return unimplemented(prefix(), ": ", printable(key), ": tensors of dtype ", dtype_name(entry.dtype),
                            " cannot be restored");
     case DataType::kString:  // a length each and a checksum, at the least
-      if (elements > entry.size - 4) return data_loss(prefix_, ": ", printable(key), ": too few bytes for its shape");
+      if (elements > entry.size - 4) return data_loss(prefix(), ": ", printable(key), ": too few bytes for its shape");
       break;
     default:
       if (!bytes.valid() || bytes.value() != entry.size) {
-        return data_loss(prefix_, ": ", printable(key), ": ", entry.size, " bytes stored for a tensor of shape ",
+        return data_loss(prefix(), ": ", printable(key), ": ", entry.size, " bytes stored for a tensor of shape ",
                          entry.shape, " and dtype ", dtype_name(entry.dtype));
       }
   }
@@ -186,11 +188,11 @@ absl::Status BundleReader::read_strings(const RandomAccessFile& file, std::strin
 absl::StatusOr<std::vector<std::string>> BundleReader::read_variants(std::string_view key) const {
   MR_ASSIGN_OR_RETURN(const BundleEntry entry, stored_entry(key));
   if (entry.dtype != DataType::kVariant)
-    return invalid_argument(prefix_, ": ", printable(key), " is no variant tensor, but of dtype ",
+    return invalid_argument(prefix(), ": ", printable(key), " is no variant tensor, but of dtype ",
                             dtype_name(entry.dtype));
   const int64_t elements = entry.shape.num_elements();
   if (elements > entry.size / 5)  // a length and a checksum each, at the least
-    return data_loss(prefix_, ": ", printable(key), ": too few bytes for its shape");
+    return data_loss(prefix(), ": ", printable(key), ": too few bytes for its shape");
   MR_ASSIGN_OR_RETURN(const RandomAccessFile* file, check_range(key, entry));
   std::string bytes(static_cast<size_t>(entry.size), '\0');
   MR_RETURN_IF_ERROR(read_exactly(*file, static_cast<uint64_t>(entry.offset), bytes));
@@ -254,7 +256,7 @@ absl::StatusOr<Tensor> BundleReader::assemble(std::string_view key, const Bundle
     std::string part_key = slice_key(key, slice);
     MR_ASSIGN_OR_RETURN(BundleEntry entry, stored_entry(part_key));
     if (entry.dtype != full.dtype || !(entry.shape == where.shape())) {
-      return data_loss(prefix_, ": slice ", slice, " of ", key, " has dtype ", dtype_name(entry.dtype), " and shape ",
+      return data_loss(prefix(), ": slice ", slice, " of ", key, " has dtype ", dtype_name(entry.dtype), " and shape ",
                        entry.shape);
     }
     MR_RETURN_IF_ERROR(consider(std::move(part_key), std::move(entry), where));
@@ -291,31 +293,6 @@ absl::Status BundleReader::verify() const {
     for (const TensorSlice& slice : found.slices) MR_RETURN_IF_ERROR(stored_entry(slice_key(item.key, slice)).status());
   }
   return absl::OkStatus();
-}
-
-bool checkpoint_exists(const std::string& prefix) {
-  const auto files = file_system_for(prefix);
-  if (!files.ok()) return false;
-  return (*files)->exists(bundle_index_path(prefix)) || ((*files)->exists(prefix) && !(*files)->is_directory(prefix));
-}
-
-absl::Status verify_checkpoint(const std::string& prefix) {
-  MR_ASSIGN_OR_RETURN(const auto reader, BundleReader::open(prefix));
-  return reader->verify();
-}
-
-absl::Status remove_checkpoint(const std::string& prefix) {
-  MR_ASSIGN_OR_RETURN(FileSystem * files, file_system_for(prefix));
-  absl::Status result;
-  const auto remove = [&](const std::string& path) {
-    const absl::Status removed = files->remove_file(path);
-    if (!removed.ok() && !absl::IsNotFound(removed)) result.Update(removed);
-  };
-  // The index first: without it, nobody takes the rest for a checkpoint.
-  remove(bundle_index_path(prefix));
-  result.Update(remove_bundle_data(*files, prefix));
-  remove(prefix + ".meta");
-  return result;
 }
 
 }  // namespace millrace

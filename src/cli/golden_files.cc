@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "checkpoint/bundle_reader.h"
+#include "checkpoint/checkpoint_reader.h"
 #include "checkpoint/checkpoint_state.h"
 #include "cli/golden_cases.h"
 #include "cli/graph_file.h"
@@ -86,7 +86,7 @@ absl::StatusOr<Tensor> large_tensor(const TensorShape& shape) {
   return t;
 }
 
-absl::Status check_tensor(const BundleReader& reader, const GoldenRecord& record) {
+absl::Status check_tensor(const CheckpointReader& reader, const GoldenRecord& record) {
   MR_ASSIGN_OR_RETURN(const Tensor got, reader.read(record.text("name")));
   if (static_cast<int64_t>(got.dtype()) != record.integer("dtype")) {
     return invalid_argument("is ", dtype_name(got.dtype()), ", expected ",
@@ -101,13 +101,11 @@ absl::Status check_tensor(const BundleReader& reader, const GoldenRecord& record
   return expected.empty() ? absl::OkStatus() : compare_tensors(got, expected[0], 0, 0);
 }
 
-CaseResult run_tensor(Once<BundleReader>& once, const GoldenRecord& record, const std::string& folder) {
-  const absl::StatusOr<BundleReader*> reader = once.get([&]() -> absl::StatusOr<std::unique_ptr<BundleReader>> {
+CaseResult run_tensor(Once<CheckpointReader>& once, const GoldenRecord& record, const std::string& folder) {
+  const absl::StatusOr<CheckpointReader*> reader = once.get([&]() -> absl::StatusOr<std::unique_ptr<CheckpointReader>> {
     MR_ASSIGN_OR_RETURN(const std::string prefix, checkpoint_beside(folder));
-    return BundleReader::open(prefix);
+    return open_checkpoint(prefix);
   });
-  if (reader.status().code() == absl::StatusCode::kUnimplemented)
-    return {CaseResult::Outcome::kSkipped, "checkpoints of the first format"};
   return ended(reader.ok() ? check_tensor(**reader, record) : reader.status());
 }
 
@@ -129,7 +127,7 @@ std::vector<GoldenCase> model_cases(Records records, const std::string& folder) 
 
 std::vector<GoldenCase> checkpoint_cases(Records records, const std::string& folder) {
   std::vector<GoldenCase> cases;
-  const auto once = std::make_shared<Once<BundleReader>>();
+  const auto once = std::make_shared<Once<CheckpointReader>>();
   for (size_t i = 0; i < records->size(); ++i) {
     cases.push_back({folder_name(folder) + "/" + (*records)[i].text("name"),
                      [records, once, folder, i] { return run_tensor(*once, (*records)[i], folder); }});

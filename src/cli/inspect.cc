@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/crc32c.h"
+#include "checkpoint/checkpoint_reader.h"
 #include "cli/graph_file.h"
 #include "cli/inspection.h"
 #include "cli/status_text.h"
@@ -78,7 +79,7 @@ class Inspector {
     if (!files.ok()) return {failure(path, files.status())};
     if ((*files)->is_directory(path)) return inspect_folder(**files, path);
     if (!(*files)->exists(path)) {
-      if ((*files)->exists(path + ".index")) return {inspect_checkpoint(path, options_.verify)};
+      if (checkpoint_exists(path)) return {inspect_checkpoint(path, options_.verify)};
       return {failure(path, not_found("no such file, and no checkpoint of that name (", path, ".index)"))};
     }
     return {inspect_file(**files, path)};
@@ -130,8 +131,7 @@ class Inspector {
     if (seen->start.starts_with("x") && is_compressed(path, Compression::kZlib))
       return inspect_records(path, Compression::kZlib);
     if (has_in_name(path, ".tfrecord")) return inspect_records(path, Compression::kNone);
-    if (ends_with_table_magic(seen->end))
-      return failure(path, unimplemented("a checkpoint of the first format (V1), or an index without its ending"));
+    if (ends_with_table_magic(seen->end)) return inspect_checkpoint(path, options_.verify);
     if (file_name_of(path) == "checkpoint" && looks_like_text(seen->start)) return inspect_checkpoint_state(path);
     return inspect_graph(path);
   }

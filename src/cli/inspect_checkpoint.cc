@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "checkpoint/bundle_reader.h"
+#include "checkpoint/checkpoint_reader.h"
 #include "checkpoint/checkpoint_state.h"
 #include "cli/inspection.h"
 
@@ -12,12 +12,6 @@ Json dims_json(const TensorShape& shape) {
   Json dims = Json::array();
   for (const int64_t dim : shape.dims()) dims.push_back(dim);
   return dims;
-}
-
-// Bytes in the data files; of a partitioned tensor what its elements take.
-uint64_t stored_bytes(const BundleEntry& entry) {
-  if (entry.slices.empty()) return static_cast<uint64_t>(entry.size);
-  return static_cast<uint64_t>(entry.shape.num_elements()) * dtype_size(entry.dtype);
 }
 
 struct Row {
@@ -45,13 +39,13 @@ std::string table(const std::vector<Row>& rows) {
   return out;
 }
 
-absl::Status describe(const BundleReader& reader, Inspection* result) {
+absl::Status describe(const CheckpointReader& reader, Inspection* result) {
   Json tensors = Json::array();
   std::vector<Row> rows;
   uint64_t total = 0;
   for (const std::string& key : reader.keys()) {
-    MR_ASSIGN_OR_RETURN(const BundleEntry entry, reader.entry(key));
-    const uint64_t bytes = stored_bytes(entry);
+    MR_ASSIGN_OR_RETURN(const SavedTensor entry, reader.info(key));
+    MR_ASSIGN_OR_RETURN(const uint64_t bytes, reader.stored_bytes(key));
     total += bytes;
     Json tensor = {
         {"name", key}, {"dtype", dtype_name(entry.dtype)}, {"shape", dims_json(entry.shape)}, {"bytes", bytes}};
@@ -63,11 +57,13 @@ absl::Status describe(const BundleReader& reader, Inspection* result) {
                                    ? ""
                                    : str_cat(" in ", count_of(static_cast<int64_t>(entry.slices.size()), "slice")))});
   }
-  result->json["shards"] = reader.num_shards();
+  result->json["format"] = reader.format();
+  result->json["shards"] = reader.num_files();
   result->json["tensors"] = std::move(tensors);
   result->json["total_bytes"] = total;
-  str_append(&result->text, reader.prefix(), ": checkpoint, ", count_of(static_cast<int64_t>(rows.size()), "tensor"),
-             ", ", human_bytes(total), " in ", count_of(reader.num_shards(), "data file"), "\n", table(rows));
+  str_append(&result->text, reader.prefix(), ": checkpoint", reader.format() == "V1" ? " of the first format, " : ", ",
+             count_of(static_cast<int64_t>(rows.size()), "tensor"), ", ", human_bytes(total), " in ",
+             count_of(reader.num_files(), "data file"), "\n", table(rows));
   return absl::OkStatus();
 }
 
@@ -76,7 +72,7 @@ absl::Status describe(const BundleReader& reader, Inspection* result) {
 Inspection inspect_checkpoint(const std::string& prefix, bool verify) {
   Inspection result;
   result.json = {{"file", prefix}, {"kind", "checkpoint"}};
-  const absl::StatusOr<std::unique_ptr<BundleReader>> reader = BundleReader::open(prefix);
+  const absl::StatusOr<std::unique_ptr<CheckpointReader>> reader = open_checkpoint(prefix);
   result.status = reader.status();
   if (reader.ok()) result.status = describe(**reader, &result);
   if (result.status.ok() && verify) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "checkpoint/bundle_reader.h"
+#include "checkpoint/checkpoint_reader.h"
 #include "graph/graph_def.h"
 #include "io/file_system.h"
 #include "ops/all_ops.h"
@@ -165,7 +165,7 @@ absl::Status Model::restore(const std::string& prefix) {
 // Without a saver in the graph, as TF1's Variable.load: the initializer runs with another initial value fed.
 absl::Status Model::load_variables(const std::string& prefix) {
   MR_ASSIGN_OR_RETURN(const std::vector<tensorflow::VariableDef> defs, variable_defs(*meta_, kGlobalVariables));
-  MR_ASSIGN_OR_RETURN(const std::unique_ptr<BundleReader> reader, BundleReader::open(prefix));
+  MR_ASSIGN_OR_RETURN(const std::unique_ptr<CheckpointReader> reader, open_checkpoint(prefix));
   Feeds values;
   std::vector<Node*> targets;
   for (const tensorflow::VariableDef& def : defs) {

@@ -1,11 +1,13 @@
-// Checkpoints as ops: SaveV2, RestoreV2, MergeV2Checkpoints, and the names of shards.
+// Checkpoints as ops: SaveV2, RestoreV2, MergeV2Checkpoints, the names of shards, and those of the first format: Save,
+// SaveSlices, Restore, RestoreSlice.
 
 #include <string>
 #include <vector>
 
 #include "base/wire.h"
-#include "checkpoint/bundle_reader.h"
 #include "checkpoint/bundle_writer.h"
+#include "checkpoint/checkpoint_reader.h"
+#include "checkpoint/slice_file.h"
 #include "checkpoint/tensor_slice.h"
 #include "data/state_wire.h"
 #include "op/kernel.h"
@@ -85,7 +87,8 @@ absl::StatusOr<Variant> parse_variant(const std::string& name, std::string_view 
   return Variant::make<IteratorState>(*std::move(state));
 }
 
-absl::StatusOr<Tensor> restore_variants(const BundleReader& reader, const std::string& name, const TensorShape& shape) {
+absl::StatusOr<Tensor> restore_variants(const CheckpointReader& reader, const std::string& name,
+                                        const TensorShape& shape) {
   MR_ASSIGN_OR_RETURN(const std::vector<std::string> elements, reader.read_variants(name));
   MR_ASSIGN_OR_RETURN(Tensor tensor, make_tensor(DataType::kVariant, shape));
   const std::span<Variant> variants = tensor.unchecked_mutable<Variant>();
@@ -142,9 +145,9 @@ absl::Status restore_shape(ShapeContext& c) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Tensor> restore_one(const BundleReader& reader, const std::string& name, const std::string& spec_text,
-                                   DataType dtype) {
-  MR_ASSIGN_OR_RETURN(const BundleEntry entry, reader.entry(name));
+absl::StatusOr<Tensor> restore_one(const CheckpointReader& reader, const std::string& name,
+                                   const std::string& spec_text, DataType dtype) {
+  MR_ASSIGN_OR_RETURN(const SavedTensor entry, reader.info(name));
   if (entry.dtype != dtype) {
     return invalid_argument("tensor_name = ", name, "; expected dtype ", dtype_name(dtype),
                             " does not equal original dtype ", dtype_name(entry.dtype));
@@ -167,13 +170,9 @@ class RestoreV2 final : public Kernel {
   }
   absl::Status compute(KernelContext& ctx) override {
     MR_ASSIGN_OR_RETURN(const Wanted w, read_request(ctx, dtypes_.size(), "expected dtypes"));
-    absl::StatusOr<std::unique_ptr<BundleReader>> reader = BundleReader::open(w.prefix);
-    if (absl::IsNotFound(reader.status()) && !checkpoint_exists(w.prefix)) {
-      return not_found("Unsuccessful TensorSliceReader constructor: Failed to find any matching files for ", w.prefix);
-    }
-    if (!reader.ok()) return reader.status();
+    MR_ASSIGN_OR_RETURN(const std::unique_ptr<CheckpointReader> reader, open_checkpoint(w.prefix));
     for (size_t i = 0; i < dtypes_.size(); ++i) {
-      MR_ASSIGN_OR_RETURN(Tensor value, restore_one(**reader, w.names[i], w.specs[i], dtypes_[i]));
+      MR_ASSIGN_OR_RETURN(Tensor value, restore_one(*reader, w.names[i], w.specs[i], dtypes_[i]));
       MR_RETURN_IF_ERROR(ctx.set_output(static_cast<int>(i), std::move(value)));
     }
     return absl::OkStatus();
@@ -247,12 +246,77 @@ class ShardedFilespec final : public Kernel {
 
 // --- The first format
 
-class RefusedFormat final : public Kernel {
+// Save, and SaveSlices, which has specifications of slices before the tensors.
+template <bool kSlices> class SaveFirstFormat final : public Kernel {
  public:
   absl::Status compute(KernelContext& ctx) override {
-    return unimplemented(ctx.node().op,
-                         ": checkpoints of the first format are not supported; use SaveV2 and RestoreV2 (SaverDef.V2)");
+    constexpr int kFirst = kSlices ? 3 : 2;
+    MR_ASSIGN_OR_RETURN(const std::string path, single_string(ctx, 0, "filename"));
+    MR_ASSIGN_OR_RETURN(const std::span<const std::string> names, ctx.vector<std::string>(1));
+    std::span<const std::string> specs;
+    if constexpr (kSlices) {
+      MR_ASSIGN_OR_RETURN(specs, ctx.vector<std::string>(2));
+    }
+    const auto count = static_cast<size_t>(ctx.num_inputs() - kFirst);
+    if (names.size() != count) return invalid_argument("Got ", names.size(), " tensor names but ", count, " tensors.");
+    if (kSlices && specs.size() != count)
+      return invalid_argument("Expected ", count, " elements for the slice specifications, but got ", specs.size());
+    SliceFileWriter writer(path);
+    for (size_t i = 0; i < count; ++i) {
+      const Tensor& tensor = ctx.input(static_cast<int>(i) + kFirst);
+      ShapeAndSlice spec{tensor.shape(), TensorSlice(tensor.rank()), tensor.shape()};
+      if (kSlices && !specs[i].empty()) {
+        MR_ASSIGN_OR_RETURN(spec, parse_shape_and_slice(specs[i]));
+      }
+      MR_RETURN_IF_ERROR(writer.add(names[i], spec.shape, spec.slice, tensor));
+    }
+    return writer.finish();
   }
+};
+
+template <bool kSlices> absl::Status save_first_shape(ShapeContext& c) {
+  MR_RETURN_IF_ERROR(c.with_rank(0, 0).status());
+  for (int i = 1; i <= (kSlices ? 2 : 1); ++i) {
+    MR_ASSIGN_OR_RETURN(const PartialTensorShape s, c.with_rank(i, 1));
+    const int64_t count = c.num_inputs() - (kSlices ? 3 : 2);
+    if (s.has_rank() && s.dim(0) >= 0 && s.dim(0) != count)
+      return invalid_argument("Dimension must be ", count, " but is ", s.dim(0));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status restore_first_shape(ShapeContext& c) {
+  for (int i = 0; i < c.num_inputs(); ++i) MR_RETURN_IF_ERROR(c.with_rank(i, 0).status());
+  const Tensor* spec_text = c.num_inputs() > 2 ? c.value(2) : nullptr;
+  if (spec_text == nullptr || spec_text->dtype() != DataType::kString || spec_text->rank() != 0)
+    return absl::OkStatus();
+  const std::string& text = spec_text->unchecked<std::string>()[0];
+  if (text.empty()) return absl::OkStatus();
+  MR_ASSIGN_OR_RETURN(const ShapeAndSlice spec, parse_shape_and_slice(text));
+  return c.set_output(0, PartialTensorShape(spec.slice_shape));
+}
+
+// Restore and RestoreSlice. A preferred shard is a hint where to look first; all are looked at here.
+class RestoreFirstFormat final : public Kernel {
+ public:
+  absl::Status init(KernelInit& init) override {
+    MR_ASSIGN_OR_RETURN(dtype_, init.attr<DataType>("dt"));
+    return absl::OkStatus();
+  }
+  absl::Status compute(KernelContext& ctx) override {
+    MR_ASSIGN_OR_RETURN(const std::string pattern, single_string(ctx, 0, "file_pattern"));
+    MR_ASSIGN_OR_RETURN(const std::string name, single_string(ctx, 1, "tensor_name"));
+    std::string spec;
+    if (ctx.num_inputs() > 2) {
+      MR_ASSIGN_OR_RETURN(spec, single_string(ctx, 2, "shape_and_slice"));
+    }
+    MR_ASSIGN_OR_RETURN(const std::unique_ptr<CheckpointReader> reader, open_checkpoint(pattern));
+    MR_ASSIGN_OR_RETURN(Tensor value, restore_one(*reader, name, spec, dtype_));
+    return ctx.set_output(0, std::move(value));
+  }
+
+ private:
+  DataType dtype_ = DataType::kInvalid;
 };
 
 }  // namespace
@@ -313,10 +377,10 @@ void register_checkpoint_ops(Registry& registry) {
       .input("data: T")
       .attr("T: list(type) >= 1")
       .stateful()
-      .shape(no_outputs)
-      .cpu<RefusedFormat>()
+      .shape(save_first_shape<false>)
+      .cpu<SaveFirstFormat<false>>()
       .not_differentiable()
-      .doc("Writes a checkpoint of the first format: refused.");
+      .doc("Writes tensors to a checkpoint of the first format.");
   registry.op("SaveSlices")
       .input("filename: string")
       .input("tensor_names: string")
@@ -324,10 +388,10 @@ void register_checkpoint_ops(Registry& registry) {
       .input("data: T")
       .attr("T: list(type) >= 1")
       .stateful()
-      .shape(no_outputs)
-      .cpu<RefusedFormat>()
+      .shape(save_first_shape<true>)
+      .cpu<SaveFirstFormat<true>>()
       .not_differentiable()
-      .doc("Writes a checkpoint of the first format: refused.");
+      .doc("Writes tensors, or slices of partitioned ones, to a checkpoint of the first format.");
   registry.op("Restore")
       .input("file_pattern: string")
       .input("tensor_name: string")
@@ -335,10 +399,10 @@ void register_checkpoint_ops(Registry& registry) {
       .attr("dt: type")
       .attr("preferred_shard: int = -1")
       .stateful()
-      .shape(unknown_shapes)
-      .cpu<RefusedFormat>()
+      .shape(restore_first_shape)
+      .cpu<RestoreFirstFormat>()
       .not_differentiable()
-      .doc("Reads a checkpoint of the first format: refused.");
+      .doc("Reads a tensor from a checkpoint of either format.");
   registry.op("RestoreSlice")
       .input("file_pattern: string")
       .input("tensor_name: string")
@@ -347,10 +411,10 @@ void register_checkpoint_ops(Registry& registry) {
       .attr("dt: type")
       .attr("preferred_shard: int = -1")
       .stateful()
-      .shape(unknown_shapes)
-      .cpu<RefusedFormat>()
+      .shape(restore_first_shape)
+      .cpu<RestoreFirstFormat>()
       .not_differentiable()
-      .doc("Reads part of a checkpoint of the first format: refused.");
+      .doc("Reads a slice of a tensor from a checkpoint of either format.");
 }
 
 }  // namespace millrace

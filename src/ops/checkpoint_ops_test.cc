@@ -93,6 +93,58 @@ TEST(Checkpoint, merges_shards_and_slices) {
   EXPECT_TRUE(absl::IsInvalidArgument(missing.run()));
 }
 
+absl::Status save_slices(const std::string& path, std::vector<std::string> names, std::vector<std::string> specs,
+                         std::vector<Tensor> tensors) {
+  OpTest t(all_ops(), "SaveSlices");
+  t.input(Tensor(path)).input(strings(std::move(names))).input(strings(std::move(specs))).inputs(std::move(tensors));
+  return t.run();
+}
+
+// Restore, or RestoreSlice where there is a specification.
+Restored restore_first(const std::string& pattern, const std::string& name, const std::string& spec = "",
+                       DataType dtype = DataType::kFloat) {
+  OpTest t(all_ops(), spec.empty() ? "Restore" : "RestoreSlice");
+  t.attr("dt", dtype).input(Tensor(pattern)).input(Tensor(name));
+  if (!spec.empty()) t.input(Tensor(spec));
+  Restored r{t.run(), {}};
+  if (r.status.ok()) r.values.push_back(t.output(0));
+  return r;
+}
+
+TEST(FirstFormat, restores_what_it_saved) {
+  const std::string path = folder() + "/model";
+  const Tensor two(std::vector<float>{1, 2}), text = strings({"x"});
+  ASSERT_EQ(save_slices(path, {"a", "b", "a"}, {"4 0,2", "", "4 2,2"}, {two, text, Tensor(std::vector<float>{3, 4})}),
+            absl::OkStatus());
+  EXPECT_EQ(restore_first(path, "a").values.at(0).to_vector<float>(), (std::vector<float>{1, 2, 3, 4}));
+  EXPECT_EQ(restore_first(path, "a", "4 1,2").values.at(0).to_vector<float>(), (std::vector<float>{2, 3}));
+  EXPECT_EQ(restore_first(path, "b", "", DataType::kString).values.at(0).to_vector<std::string>(),
+            std::vector<std::string>{"x"});
+  EXPECT_EQ(restore(path, {"a"}, {""}, {DataType::kFloat}).values.at(0).to_vector<float>(),  // RestoreV2 reads both
+            (std::vector<float>{1, 2, 3, 4}));
+
+  OpTest plain(all_ops(), "Save");
+  plain.input(Tensor(path + "_plain")).input(strings({"a"})).input(two);
+  ASSERT_EQ(plain.run(), absl::OkStatus());
+  EXPECT_EQ(restore_first(path + "_plain", "a").values.at(0).to_vector<float>(), (std::vector<float>{1, 2}));
+}
+
+TEST(FirstFormat, refuses_what_does_not_fit) {
+  const std::string path = folder() + "/model";
+  const Tensor two(std::vector<float>{1, 2});
+  ASSERT_EQ(save_slices(path, {"a"}, {""}, {two}), absl::OkStatus());
+  const absl::Status unknown = restore_first(path, "z").status;
+  EXPECT_EQ(unknown.code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(mentions(unknown, "Tensor name \"z\" not found in checkpoint files " + path)) << unknown;
+  EXPECT_EQ(restore_first(path + "x", "a").status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(restore_first(path, "a", "", DataType::kInt32).status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(restore_first(path, "a", "3 0,2").status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(mentions(save_slices(path, {"a"}, {"4 0,1"}, {two}), "does not match the shape of the tensor"));
+  EXPECT_TRUE(mentions(save_slices(path, {"a", "b"}, {""}, {two}), "Dimension must be 1 but is 2"));
+  EXPECT_TRUE(mentions(save_slices(path, {"a"}, {"", ""}, {two}), "Dimension must be 1 but is 2"));
+  EXPECT_EQ(save_slices(folder() + "/none/model", {"a"}, {""}, {two}).code(), absl::StatusCode::kNotFound);
+}
+
 TEST(Checkpoint, names_shards) {
   OpTest t(all_ops(), "ShardedFilename");
   t.input(Tensor("foo")).input(Tensor(int32_t{3})).input(Tensor(int32_t{100}));

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_map.h"
-#include "checkpoint/bundle_reader.h"
+#include "checkpoint/checkpoint_reader.h"
 #include "io/file_system.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
@@ -127,8 +127,8 @@ class LoadAndRemapMatrix final : public Kernel {
       return invalid_argument("The `old_tensor_name` tensor must have exactly one element");
     MR_ASSIGN_OR_RETURN(const auto path, ctx.flat<std::string>(0));
     MR_ASSIGN_OR_RETURN(const auto name, ctx.flat<std::string>(1));
-    MR_ASSIGN_OR_RETURN(const auto reader, BundleReader::open(path[0]));
-    MR_ASSIGN_OR_RETURN(const BundleEntry entry, reader->entry(name[0]));
+    MR_ASSIGN_OR_RETURN(const auto reader, open_checkpoint(path[0]));
+    MR_ASSIGN_OR_RETURN(const SavedTensor entry, reader->info(name[0]));
     if (entry.dtype != DataType::kFloat)
       return invalid_argument("The tensor ", name[0], " has type ", dtype_name(entry.dtype), ", not float");
     if (entry.shape.rank() != 2)

@@ -10,6 +10,8 @@ from golden.record import example, rng_for, session, tensor_proto, values
 
 DTYPES = ['float32', 'float64', 'half', 'bfloat16', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'int64', 'bool', 'complex64', 'complex128']
 
+NOT_IN_FIRST_FORMAT = ('bfloat16',)
+
 
 def write_examples(path, examples):
     with tf.io.TFRecordWriter(str(path)) as writer:
@@ -25,7 +27,7 @@ def write_expected(folder, tensors):
         for name, value in tensors.items()])
 
 
-def save(folder, prefix, tensors, sharded_over=1, resource=False):
+def save(folder, prefix, tensors, sharded_over=1, resource=False, version=tf.train.SaverDef.V2):
     """A checkpoint of variables with these values; with several shards, the variables are dealt out in turn."""
     folder.mkdir(parents=True, exist_ok=True)
     with tf.Graph().as_default() as graph:
@@ -36,7 +38,8 @@ def save(folder, prefix, tensors, sharded_over=1, resource=False):
         config = tf.ConfigProto(device_count={'CPU': sharded_over})
         with tf.Session(graph=graph, config=config) as sess:
             sess.run(tf.global_variables_initializer())
-            tf.train.Saver(sharded=sharded_over > 1, save_relative_paths=True).save(sess, str(folder / prefix), write_meta_graph=False)
+            saver = tf.train.Saver(sharded=sharded_over > 1, save_relative_paths=True, write_version=version)
+            saver.save(sess, str(folder / prefix), write_meta_graph=False)
     write_expected(folder, tensors)
 
 
@@ -54,10 +57,24 @@ def all_dtypes(folder):
         'text': np.array([b'p', b'qr'], object)}, sharded_over=2)
 
 
-def partitioned(folder):
+def first_format(folder):
+    rng = rng_for('first format')
+    version = tf.train.SaverDef.V1
+    tensors = {f'types/{dtype}': values(rng, [2, 5], dtype) for dtype in DTYPES if dtype not in NOT_IN_FIRST_FORMAT}
+    tensors['scalar'] = np.asarray(values(rng, [], 'float32'))
+    tensors['empty'] = np.zeros([3, 0], 'f')
+    tensors['text'] = np.array([[b'one', b''], [b'three\0\xff', b'x' * 300]], object)
+    save(folder / 'first_format', 'model.ckpt-7', tensors, version=version)
+    save(folder / 'first_format_sharded', 'model.ckpt-50', {
+        'first': values(rng, [3, 4], 'float32'), 'second/x': values(rng, [6], 'int64'), 'third': values(rng, [2], 'float64'),
+        'text': np.array([b'p', b'qr'], object)}, sharded_over=2, version=version)
+    partitioned(folder, 'first_format_partitioned', version)
+
+
+def partitioned(folder, name='partitioned', version=tf.train.SaverDef.V2):
     rng = rng_for('partitioned')
     rows, columns = values(rng, [9, 2], 'float32'), values(rng, [2, 7], 'float64')
-    target = folder / 'partitioned'
+    target = folder / name
     target.mkdir(parents=True, exist_ok=True)
     with tf.Graph().as_default():
         tf.get_variable('rows', [9, 2], initializer=lambda shape, dtype, partition_info: tf.constant(
@@ -66,7 +83,7 @@ def partitioned(folder):
             columns[:, partition_info.var_offset[1]:][:, :shape[1]]), partitioner=tf.fixed_size_partitioner(3, axis=1))
         with tf.Session() as sess:
             sess.run(tf.global_variables_initializer())
-            tf.train.Saver(save_relative_paths=True).save(sess, str(target / 'model.ckpt-3'), write_meta_graph=False)
+            tf.train.Saver(save_relative_paths=True, write_version=version).save(sess, str(target / 'model.ckpt-3'), write_meta_graph=False)
     write_expected(target, {'rows': rows, 'columns': columns})
 
 
@@ -142,6 +159,7 @@ def make_checkpoints(folder):
     shutil.rmtree(folder, ignore_errors=True)
     folder = pathlib.Path(folder)
     all_dtypes(folder)
+    first_format(folder)
     partitioned(folder)
     training_state(folder)
     damaged(folder)

@@ -88,6 +88,9 @@ class VarMap {
   std::map<std::string, Saveable> items_;
 };
 
+// SaverDef.CheckpointFormatVersion. The first format is for readers from before TensorFlow 0.12.
+enum class SaverVersion { kV1 = 1, kV2 = 2 };
+
 struct SaverOptions {
   std::optional<VarList> var_list = {};            // all global variables, and the objects of SAVEABLE_OBJECTS
   std::optional<VarMap> var_map = {};              // under these names instead of their own
@@ -96,7 +99,8 @@ struct SaverOptions {
   int max_to_keep = 5;                             // 0: all, and the state file names the newest only
   double keep_checkpoint_every_n_hours = 10000.0;  // one kept for good in that time
   std::string name = {};                           // "save"
-  bool restore_sequentially = false;
+  bool restore_sequentially = false;  // changes nothing, as in TF1: one RestoreV2 reads all, one after another
+  SaverVersion write_version = SaverVersion::kV2;
   bool defer_build = false;          // build() makes the operations, once all variables are there
   bool pad_step_number = false;      // model.ckpt-00000100
   bool save_relative_paths = false;  // in the state file
