@@ -57,7 +57,9 @@ void add_run(CLI::App& app, millrace::RunCommandOptions& options, int& exit_code
       ->type_name("OP")
       ->expected(1)
       ->take_all();
-  sub->add_option("--steps", options.steps, "How many steps to run (default 1)")->type_name("N");
+  sub->add_option("--steps", options.steps, "How many steps to run (default 1)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 53));
   sub->add_flag("--time", options.time, "After the fetch, measure more steps");
   sub->add_option("--fetch", options.fetches, "Tensor to fetch after the steps, repeatable")
       ->type_name("TENSOR")
@@ -118,7 +120,10 @@ int main(int argc, char** argv) {
   const std::vector<CLI::App*> known = app.get_subcommands([](CLI::App*) { return true; });
   if (argc > 1 && argv[1][0] != '-' &&
       std::ranges::none_of(known, [&](CLI::App* sub) { return sub->get_name() == argv[1]; })) {
-    std::fprintf(stderr, "millrace: there is no sub-command '%s'; millrace --help lists them\n", argv[1]);
+    // Only a build without servers does not know this one.
+    const bool serve = std::string(argv[1]) == "serve";
+    std::fprintf(stderr, "millrace: there is no sub-command '%s'%s; millrace --help lists them\n", argv[1],
+                 serve ? " in this build (MILLRACE_CLUSTER=OFF)" : "");
     return kUsage;
   }
   try {

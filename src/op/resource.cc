@@ -20,7 +20,7 @@ absl::StatusOr<std::shared_ptr<Resource>> ResourceManager::lookup_impl(std::stri
                                                                        std::type_index type) const {
   std::lock_guard lock(mutex_);
   const auto it = resources_.find(Key{std::string(container), std::string(name), type});
-  if (it == resources_.end()) return not_found("Resource ", container, "/", name, " does not exist.");
+  if (it == resources_.end()) return not_found("Resource ", container, "/", name, "/", type.name(), " does not exist.");
   return it->second;
 }
 

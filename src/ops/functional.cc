@@ -24,6 +24,10 @@ absl::Status check_call(const NodeInfo& node, const CallableFunction& f, std::sp
     return invalid_argument("'", node.name, "': the arguments of function '", name,
                             "' are of other types than the inputs");
   }
+  if (outputs.size() != f.output_types().size()) {
+    return invalid_argument("'", node.name, "': ", name == "SymbolicGradient" ? "SymGrad" : name, " expects to return ",
+                            outputs.size(), " tensor(s), but get ", f.output_types().size(), " tensor(s) instead");
+  }
   if (!std::ranges::equal(outputs, f.output_types(), {}, base_dtype)) {
     return invalid_argument("'", node.name, "': the results of function '", name,
                             "' are of other types than the outputs");

@@ -9,6 +9,7 @@
 #include "ops/array_shapes.h"
 #include "ops/gradient_ops.h"
 #include "ops/index_text.h"
+#include "ops/segment_ids.h"
 
 namespace millrace {
 namespace {
@@ -47,13 +48,8 @@ template <SegmentKind kKind, class T> class SegmentReduction : public Kernel {
     if (static_cast<int64_t>(ids.size()) != shape.dim(0))
       return invalid_argument("segment_ids should be the same size as dimension 0 of input.");
     MR_ASSIGN_OR_RETURN(const std::span<const T> data, ctx.flat<T>(0));
-    int64_t segments = 0;
-    for (size_t i = 0; i < ids.size(); ++i) {
-      if (ids[i] < 0) return invalid_argument("segment ids must be >= 0");
-      if (i > 0 && ids[i] < ids[i - 1]) return invalid_argument("segment ids are not increasing");
-      if (ids[i] == INT64_MAX) return invalid_argument("segment id ", ids[i], " is too large");
-      segments = ids[i] + 1;
-    }
+    MR_ASSIGN_OR_RETURN(const int64_t segments, count_segments(ids));
+    MR_RETURN_IF_ERROR(check_sorted(ids, segments));
     MR_ASSIGN_OR_RETURN(const TensorShape out_shape, with_dim(shape, 0, segments));
     MR_ASSIGN_OR_RETURN(const std::span<T> out, ctx.output<T>(0, out_shape));
     std::fill(out.begin(), out.end(), number<T>(kKind == SegmentKind::kProd ? 1 : 0));  // of segments without rows

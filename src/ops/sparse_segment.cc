@@ -10,6 +10,7 @@
 #include "ops/array_shapes.h"
 #include "ops/gradient_ops.h"
 #include "ops/index_text.h"
+#include "ops/segment_ids.h"
 
 namespace millrace {
 namespace {
@@ -22,22 +23,17 @@ double divisor(Weight weight, int64_t n) {
                                    : std::sqrt(static_cast<double>(n));
 }
 
-// Inputs 1 and 2, each read once: the rows to take, and the segments they belong to, which do not decrease.
+// Inputs 1 and 2, each read once: the rows to take, and the segments they belong to.
 struct Selection {
   std::vector<int64_t> rows, segments;
 };
-absl::StatusOr<Selection> selection_of(KernelContext& ctx, bool sorted) {
+absl::StatusOr<Selection> selection_of(KernelContext& ctx) {
   Selection s;
   if (ctx.input(1).rank() != 1) return invalid_argument("indices should be a vector.");
   if (ctx.input(2).rank() != 1) return invalid_argument("segment_ids should be a vector.");
   MR_ASSIGN_OR_RETURN(s.rows, ctx.int_values(1));
   MR_ASSIGN_OR_RETURN(s.segments, ctx.int_values(2));
   if (s.rows.size() != s.segments.size()) return invalid_argument("segment_ids and indices should have same size.");
-  for (size_t i = 0; sorted && i < s.segments.size(); ++i) {
-    if (s.segments[i] < 0) return invalid_argument("segment ids must be >= 0");
-    if (i > 0 && s.segments[i] < s.segments[i - 1]) return invalid_argument("segment ids are not increasing");
-    if (s.segments[i] == INT64_MAX) return invalid_argument("segment id ", s.segments[i], " is too large");
-  }
   return s;
 }
 
@@ -55,8 +51,8 @@ template <Weight kWeight, class T> class SparseSegment : public Kernel {
     const TensorShape shape = ctx.shape(0);
     if (shape.rank() < 1) return invalid_argument("input must be at least rank 1");
     MR_ASSIGN_OR_RETURN(const std::span<const T> data, ctx.flat<T>(0));
-    MR_ASSIGN_OR_RETURN(const Selection s, selection_of(ctx, true));
-    int64_t segments = s.segments.empty() ? 0 : s.segments.back() + 1;
+    MR_ASSIGN_OR_RETURN(const Selection s, selection_of(ctx));
+    MR_ASSIGN_OR_RETURN(int64_t segments, count_segments(s.segments));
     if (ctx.num_inputs() > 3) {
       if (ctx.input(3).rank() != 0)
         return invalid_argument("num_segments should be a scalar, not shape ", ctx.shape(3));
@@ -64,6 +60,7 @@ template <Weight kWeight, class T> class SparseSegment : public Kernel {
       if (wanted < segments) return invalid_argument("segment ids must be < num_segments");
       segments = wanted;
     }
+    MR_RETURN_IF_ERROR(check_sorted(s.segments, segments));
     MR_ASSIGN_OR_RETURN(const TensorShape out_shape, with_dim(shape, 0, segments));
     MR_ASSIGN_OR_RETURN(const std::span<T> out, ctx.output<T>(0, out_shape));
     std::fill(out.begin(), out.end(), number<T>(0));
@@ -99,10 +96,12 @@ template <Weight kWeight, class T> class SparseSegmentGradient : public Kernel {
     const TensorShape shape = ctx.shape(0);
     if (shape.rank() < 1) return invalid_argument("grad must be at least rank 1");
     MR_ASSIGN_OR_RETURN(const std::span<const T> dy, ctx.flat<T>(0));
-    MR_ASSIGN_OR_RETURN(const Selection s, selection_of(ctx, false));
+    MR_ASSIGN_OR_RETURN(const Selection s, selection_of(ctx));
     if (ctx.input(3).rank() != 0) return invalid_argument("output_dim0 should be a scalar.");
     MR_ASSIGN_OR_RETURN(const int32_t rows, ctx.scalar<int32_t>(3));
     MR_ASSIGN_OR_RETURN(const TensorShape out_shape, with_dim(shape, 0, rows));
+    MR_ASSIGN_OR_RETURN(const int64_t last, count_segments(s.segments));
+    if (last > shape.dim(0)) return invalid_argument("Invalid number of segments");
     std::vector<int64_t> counts(s.segments.empty() ? 0 : static_cast<size_t>(shape.dim(0)), 0);
     for (const int64_t segment : s.segments) {
       int64_t at = 0;

@@ -56,7 +56,7 @@ absl::StatusOr<Tensor> get(const Tensor& in, size_t at) {
   }
   tensorflow::TensorProto proto;
   if (!proto.ParseFromString(in.unchecked<std::string>()[at]))
-    return invalid_argument("Could not parse serialized_sparse[", at / 3, ", ", at % 3, "]");
+    return invalid_argument("Could not parse serialized proto: serialized_sparse[", at / 3, ", ", at % 3, "]");
   return from_proto(proto);
 }
 
@@ -125,7 +125,8 @@ class DeserializeSparse final : public Kernel {
       const std::span<const int64_t> dims = parts[p].shape.unchecked<int64_t>();
       if (p == 0) inner.assign(dims.begin(), dims.end());
       if (dims.size() != inner.size())
-        return invalid_argument("Inconsistent rank across SparseTensors: ", inner.size(), " and ", dims.size());
+        return invalid_argument("Inconsistent shape across SparseTensors: rank prior to SparseTensor[", p,
+                                "] was: ", inner.size(), " but rank of SparseTensor[", p, "] is: ", dims.size());
       for (size_t d = 0; d < inner.size(); ++d) inner[d] = std::max(inner[d], dims[d]);
       total += parts[p].values.dim(0);
     }

@@ -138,11 +138,12 @@ absl::Status check_element(const TensorList& list, const Tensor& element) {
   return absl::OkStatus();
 }
 
-absl::Status push(TensorList& list, const Tensor& element) {
+// `where` is text for the error: which of several lists.
+absl::Status push(TensorList& list, const Tensor& element, const std::string& where = "") {
   MR_RETURN_IF_ERROR(check_element(list, element));
   if (!list.element_shape.is_compatible_with(element.shape()))
-    return invalid_argument("Tried to append a tensor with incompatible shape to a list. Op element shape: ",
-                            element.shape(), " list shape: ", list.element_shape);
+    return invalid_argument("Tried to append a tensor with incompatible shape to a list", where,
+                            ". Op element shape: ", element.shape(), " list shape: ", list.element_shape);
   if (list.max_size != -1 && list.size >= list.max_size)
     return invalid_argument("Tried to push item into a full list list size: ", list.size,
                             " max_num_elements: ", list.max_size);
@@ -182,7 +183,7 @@ class TensorListPushBackBatch final : public Kernel {
            ++row) {
         MR_ASSIGN_OR_RETURN(const Tensor part, slice_rows(rows, row, row + 1));
         MR_ASSIGN_OR_RETURN(const Tensor element, reshaped(part, row_shape));
-        MR_RETURN_IF_ERROR(push(copy, element));
+        MR_RETURN_IF_ERROR(push(copy, element, str_cat(" at index ", i)));
       }
       out[i] = Variant::make<TensorList>(std::move(copy));
     }

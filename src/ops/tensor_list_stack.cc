@@ -304,10 +304,11 @@ class TensorListSplit final : public Kernel {
     if (list.element_shape.has_rank()) {  // only its first dimension may differ
       std::vector<int64_t> dims(list.element_shape.dims().begin(), list.element_shape.dims().end());
       dims[0] = -1;
-      MR_ASSIGN_OR_RETURN(list.element_shape, make_partial_shape(dims));
-      if (!list.element_shape.is_compatible_with(tensor.shape()))
+      MR_ASSIGN_OR_RETURN(PartialTensorShape any_length, make_partial_shape(dims));
+      if (!any_length.is_compatible_with(tensor.shape()))
         return invalid_argument("tensor shape ", tensor.shape(), " is not compatible with element_shape ",
                                 list.element_shape);
+      list.element_shape = std::move(any_length);
     }
     int64_t begin = 0;
     for (const int64_t length : lengths) {

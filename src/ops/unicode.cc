@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <utility>
 
 #include "op/shape_context.h"
 
@@ -91,6 +92,38 @@ class Utf32Reader final : public Reader {
   const bool big_;
 };
 
+// A byte order mark in front of a string decides its order and belongs to its first character, as in ICU; big-endian
+// without one. After a mark alone ICU reads U+FFFF.
+template <class Encoding> class MarkedReader final : public Reader {
+ public:
+  explicit MarkedReader(size_t unit) : unit_(unit) {}
+  void restart() override {
+    first_ = true;
+    reader_ = &big_;
+  }
+  Read next(std::string_view text) override {
+    const size_t mark = std::exchange(first_, false) ? read_mark(text) : 0;
+    if (mark > 0 && text.size() == mark) return {0xFFFF, mark, false};
+    Read read = reader_->next(text.substr(mark));
+    read.bytes += mark;
+    return read;
+  }
+
+ private:
+  size_t read_mark(std::string_view text) {
+    for (Encoding* candidate : {&big_, &little_}) {
+      if (text.size() < unit_ || candidate->next(text.substr(0, unit_)).code != 0xFEFF) continue;
+      reader_ = candidate;
+      return unit_;
+    }
+    return 0;
+  }
+  const size_t unit_;  // bytes
+  Encoding big_{true}, little_{false};
+  Encoding* reader_ = &big_;
+  bool first_ = true;
+};
+
 class IconvReader final : public Reader {
  public:
   explicit IconvReader(iconv_t converter) : converter_(converter) {}
@@ -136,18 +169,25 @@ std::string canonical(std::string_view name) {
 absl::StatusOr<std::unique_ptr<Reader>> make_reader(const std::string& encoding) {
   const std::string name = canonical(encoding);
   if (name == "UTF8") return std::make_unique<Utf8Reader>();
-  if (name == "UTF16BE" || name == "UTF16") return std::make_unique<Utf16Reader>(true);
+  if (name == "UTF16") return std::make_unique<MarkedReader<Utf16Reader>>(2);
+  if (name == "UTF16BE") return std::make_unique<Utf16Reader>(true);
   if (name == "UTF16LE") return std::make_unique<Utf16Reader>(false);
-  if (name == "UTF32BE" || name == "UTF32") return std::make_unique<Utf32Reader>(true);
+  if (name == "UTF32") return std::make_unique<MarkedReader<Utf32Reader>>(4);
+  if (name == "UTF32BE") return std::make_unique<Utf32Reader>(true);
   if (name == "UTF32LE") return std::make_unique<Utf32Reader>(false);
   // A slash would be a suffix of iconv's, or a path.
-  const bool plain = !name.empty() && name.size() < 64 && std::ranges::all_of(encoding, [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == ':' || c == '.';
+  const bool plain = !name.empty() && encoding.size() < 64 && std::ranges::all_of(name, [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == ':' || c == '.';
   });
-  const iconv_t converter = plain ? iconv_open("UTF-32BE", encoding.c_str()) : reinterpret_cast<iconv_t>(-1);
-  if (converter == reinterpret_cast<iconv_t>(-1))
-    return invalid_argument("Could not create converter for input encoding: ", encoding);
-  return std::make_unique<IconvReader>(converter);
+  // ICU reads names without their punctuation; iconv knows some with it, some without.
+  std::string dashes = encoding;
+  std::ranges::replace(dashes, '_', '-');
+  const std::string page = name.starts_with("WINDOWS") ? "CP" + name.substr(7) : name;
+  for (const std::string& spelling : {encoding, dashes, page}) {
+    const iconv_t converter = plain ? iconv_open("UTF-32BE", spelling.c_str()) : reinterpret_cast<iconv_t>(-1);
+    if (converter != reinterpret_cast<iconv_t>(-1)) return std::make_unique<IconvReader>(converter);
+  }
+  return invalid_argument("Could not create converter for input encoding: ", encoding);
 }
 
 enum class Output { kUtf8, kUtf16, kUtf32 };
