@@ -84,7 +84,7 @@ struct Split {
   tf::data::Dataset dataset() const {
     const auto parse = [](const tf::Output& image, const tf::Output& label) -> std::vector<tf::Output> {
       const tf::Output pixels = tf::cast(tf::decode_raw(image, tf::uint8), tf::float32) / 255.0;
-      return {tf::reshape(pixels, std::vector<int32_t>{kSide, kSide, 1}),
+      return {tf::reshape(pixels, {kSide, kSide, 1}),
               tf::reshape(tf::cast(tf::decode_raw(label, tf::uint8), tf::int64), std::vector<int32_t>{})};
     };
     return tf::data::Dataset::zip({records(images, 16, kPixels), records(labels, 8, 1)})

@@ -34,7 +34,7 @@ void scopes() {
 
 void indexing() {
   auto as_default = tf::Graph().as_default();
-  tf::Output x = tf::reshape(tf::range(24), std::vector{2, 3, 4});
+  tf::Output x = tf::reshape(tf::range(24), {2, 3, 4});
   // [indexing]
   tf::Output row = tf::index(x, {0, tf::Slice(), tf::newaxis, -1});
   tf::Output every_other = tf::index(x, {tf::ellipsis, tf::Slice{.step = 2}});

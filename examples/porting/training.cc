@@ -48,7 +48,7 @@ void restores(const std::string& directory) {
 
 void clips() {
   auto as_default = tf::Graph().as_default();
-  tf::Output loss = tf::reduce_sum(tf::square(model(tf::ones(std::vector{4, 1})) - 100));
+  tf::Output loss = tf::reduce_sum(tf::square(model(tf::ones({4, 1})) - 100));
   // [clip]
   tf::train::GradientDescentOptimizer optimizer(0.01);
   auto gradients = optimizer.compute_gradients(loss);

@@ -19,8 +19,8 @@ tf::Output shared(const tf::Output& x) {
 
 void shares_variables() {
   auto as_default = tf::Graph().as_default();
-  shared(tf::ones(std::vector{2, 5}));
-  shared(tf::ones(std::vector{4, 5}));
+  shared(tf::ones({2, 5}));
+  shared(tf::ones({4, 5}));
   expect(tf::trainable_variables().size() == 2 && tf::trainable_variables()[0].name() == "layer/w:0");
 }
 
@@ -39,7 +39,7 @@ void assigns() {
 
 void collects() {
   auto as_default = tf::Graph().as_default();
-  tf::Output x = tf::ones(std::vector{2, 5});
+  tf::Output x = tf::ones({2, 5});
   // [regularizer]
   auto l2 = [](const tf::Output& w) { return 0.01f * tf::nn::l2_loss(w); };
   tf::layers::dense(x, 3, {.kernel_regularizer = l2, .name = "fc"});

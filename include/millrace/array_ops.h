@@ -17,8 +17,8 @@ struct FillOptions {
   DataType dtype = float32;
   std::string_view name = {};
 };
-Output zeros(const Input& shape, const FillOptions& options = {});
-Output ones(const Input& shape, const FillOptions& options = {});
+Output zeros(const IntList& shape, const FillOptions& options = {});
+Output ones(const IntList& shape, const FillOptions& options = {});
 struct LikeOptions {
   DataType dtype = DataType::kInvalid;  // the tensor's
   std::string_view name = {};
@@ -26,7 +26,7 @@ struct LikeOptions {
 };
 Output zeros_like(const Input& tensor, const LikeOptions& options = {});
 Output ones_like(const Input& tensor, const LikeOptions& options = {});
-Output fill(const Input& dims, const Input& value, const NameOptions& options = {});
+Output fill(const IntList& dims, const Input& value, const NameOptions& options = {});
 struct OneHotOptions {
   Input on_value = {};   // 1
   Input off_value = {};  // 0
@@ -45,7 +45,7 @@ struct ShapeOptions {
 Output shape(const Input& input, const ShapeOptions& options = {});  // a constant where it is known
 Output size(const Input& input, const ShapeOptions& options = {});
 Output rank(const Input& input, const NameOptions& options = {});
-Output reshape(const Input& tensor, const Input& shape, const NameOptions& options = {});
+Output reshape(const Input& tensor, const IntList& shape, const NameOptions& options = {});
 Output expand_dims(const Input& input, const Input& axis, const NameOptions& options = {});
 struct SqueezeOptions {
   std::vector<int64_t> axis = {};  // all dimensions of size 1
@@ -53,14 +53,14 @@ struct SqueezeOptions {
 };
 Output squeeze(const Input& input, const SqueezeOptions& options = {});
 Output ensure_shape(const Input& x, const PartialTensorShape& shape, const NameOptions& options = {});
-Output broadcast_to(const Input& input, const Input& shape, const NameOptions& options = {});
+Output broadcast_to(const Input& input, const IntList& shape, const NameOptions& options = {});
 struct TransposeOptions {
   Input perm = {};  // the dimensions in reverse
   std::string_view name = {};
   bool conjugate = false;
 };
 Output transpose(const Input& a, const TransposeOptions& options = {});
-Output transpose(const Input& a, const Input& perm, const NameOptions& options = {});
+Output transpose(const Input& a, const IntList& perm, const NameOptions& options = {});
 
 // --- joining and splitting
 
@@ -86,7 +86,7 @@ std::vector<Output> split(const Input& value, const std::vector<int32_t>& size_s
 
 // --- picking
 
-Output slice(const Input& input, const Input& begin, const Input& size, const NameOptions& options = {});
+Output slice(const Input& input, const IntList& begin, const IntList& size, const NameOptions& options = {});
 struct StridedSliceOptions {
   Input strides = {};  // ones
   int64_t begin_mask = 0;
@@ -96,7 +96,8 @@ struct StridedSliceOptions {
   int64_t shrink_axis_mask = 0;
   std::string_view name = {};
 };
-Output strided_slice(const Input& input, const Input& begin, const Input& end, const StridedSliceOptions& options = {});
+Output strided_slice(const Input& input, const IntList& begin, const IntList& end,
+                     const StridedSliceOptions& options = {});
 
 // Python's indexing: x[0, :, ..., newaxis] is index(x, {0, Slice(), ellipsis, newaxis}).
 struct Slice {
@@ -129,7 +130,7 @@ struct GatherOptions {
 };
 Output gather(const Input& params, const Input& indices, const GatherOptions& options = {});
 Output gather_nd(const Input& params, const Input& indices, const NameOptions& options = {});
-Output scatter_nd(const Input& indices, const Input& updates, const Input& shape, const NameOptions& options = {});
+Output scatter_nd(const Input& indices, const Input& updates, const IntList& shape, const NameOptions& options = {});
 // The coordinates of true elements, [n, rank] int64.
 Output where(const Input& condition, const NameOptions& options = {});
 // x where the condition holds, else y. A vector condition chooses rows (TF1's Select).
@@ -148,15 +149,15 @@ Unique unique(const Input& x, DataType out_idx = int32, const NameOptions& optio
 
 // --- arranging
 
-Output tile(const Input& input, const Input& multiples, const NameOptions& options = {});
+Output tile(const Input& input, const IntList& multiples, const NameOptions& options = {});
 struct PadOptions {
   std::string mode = "CONSTANT";  // or "REFLECT", "SYMMETRIC"
   Input constant_values = {};     // zeros
   std::string_view name = {};
 };
 Output pad(const Input& tensor, const Input& paddings, const PadOptions& options = {});
-Output reverse(const Input& tensor, const Input& axis, const NameOptions& options = {});
-Output roll(const Input& input, const Input& shift, const Input& axis, const NameOptions& options = {});
+Output reverse(const Input& tensor, const IntList& axis, const NameOptions& options = {});
+Output roll(const Input& input, const IntList& shift, const IntList& axis, const NameOptions& options = {});
 Output invert_permutation(const Input& x, const NameOptions& options = {});
 struct SequenceMaskOptions {
   Input maxlen = {};

@@ -3,6 +3,7 @@
 // accept.
 
 #include <concepts>
+#include <initializer_list>
 #include <memory>
 #include <source_location>
 #include <span>
@@ -138,6 +139,17 @@ class Input {
   std::shared_ptr<const OutputSource> source_;
   bool is_number_ = false;
   std::source_location where_;
+};
+
+// A shape, a permutation, axes: an Input that may also be numbers in braces, tf::zeros({2, 3}) or tf::reshape(x, {-1}).
+// They are a vector, be it of one element; of int32, or of int64 where one needs it. Empty braces are an absent
+// argument.
+class IntList : public Input {
+ public:
+  using Input::Input;
+  IntList() = default;
+  IntList(const Input& input) : Input(input) {}                                                                // NOLINT
+  IntList(std::initializer_list<int64_t> list, std::source_location where = std::source_location::current());  // NOLINT
 };
 
 #pragma GCC visibility pop

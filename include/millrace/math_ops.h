@@ -80,15 +80,15 @@ struct ReduceOptions {
   std::string_view name = {};
 };
 // Over `axis`, or all dimensions without one. InvalidArgumentError for an axis out of range.
-Output reduce_sum(const Input& x, const Input& axis = {}, const ReduceOptions& options = {});
-Output reduce_mean(const Input& x, const Input& axis = {}, const ReduceOptions& options = {});
-Output reduce_prod(const Input& x, const Input& axis = {}, const ReduceOptions& options = {});
-Output reduce_max(const Input& x, const Input& axis = {}, const ReduceOptions& options = {});
-Output reduce_min(const Input& x, const Input& axis = {}, const ReduceOptions& options = {});
-Output reduce_all(const Input& x, const Input& axis = {}, const ReduceOptions& options = {});
-Output reduce_any(const Input& x, const Input& axis = {}, const ReduceOptions& options = {});
+Output reduce_sum(const Input& x, const IntList& axis = {}, const ReduceOptions& options = {});
+Output reduce_mean(const Input& x, const IntList& axis = {}, const ReduceOptions& options = {});
+Output reduce_prod(const Input& x, const IntList& axis = {}, const ReduceOptions& options = {});
+Output reduce_max(const Input& x, const IntList& axis = {}, const ReduceOptions& options = {});
+Output reduce_min(const Input& x, const IntList& axis = {}, const ReduceOptions& options = {});
+Output reduce_all(const Input& x, const IntList& axis = {}, const ReduceOptions& options = {});
+Output reduce_any(const Input& x, const IntList& axis = {}, const ReduceOptions& options = {});
 // log(sum(exp(x))), without overflow.
-Output reduce_logsumexp(const Input& x, const Input& axis = {}, const ReduceOptions& options = {});
+Output reduce_logsumexp(const Input& x, const IntList& axis = {}, const ReduceOptions& options = {});
 
 struct ArgMaxOptions {
   DataType output_type = int64;

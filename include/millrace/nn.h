@@ -198,7 +198,7 @@ struct L2NormalizeOptions {
   double epsilon = 1e-12;
   std::string_view name = {};
 };
-Output l2_normalize(const Input& x, const Input& axis, const L2NormalizeOptions& options = {});
+Output l2_normalize(const Input& x, const IntList& axis, const L2NormalizeOptions& options = {});
 
 // --- look-ups
 

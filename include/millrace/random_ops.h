@@ -17,7 +17,7 @@ struct RandomUniformOptions {
   std::string_view name = {};
 };
 // [minval, maxval).
-Output random_uniform(const Input& shape, const RandomUniformOptions& options = {});
+Output random_uniform(const IntList& shape, const RandomUniformOptions& options = {});
 
 struct RandomNormalOptions {
   Input mean = 0.0;
@@ -26,9 +26,9 @@ struct RandomNormalOptions {
   std::optional<int64_t> seed = {};
   std::string_view name = {};
 };
-Output random_normal(const Input& shape, const RandomNormalOptions& options = {});
+Output random_normal(const IntList& shape, const RandomNormalOptions& options = {});
 // Values further than two standard deviations from the mean are drawn again.
-Output truncated_normal(const Input& shape, const RandomNormalOptions& options = {});
+Output truncated_normal(const IntList& shape, const RandomNormalOptions& options = {});
 
 struct SeedOptions {
   std::optional<int64_t> seed = {};

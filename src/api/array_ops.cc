@@ -65,8 +65,8 @@ Output filled_output(const Input& shape, double value, std::string_view default_
 
 }  // namespace
 
-Output zeros(const Input& shape, const FillOptions& o) { return filled_output(shape, 0, "zeros", o); }
-Output ones(const Input& shape, const FillOptions& o) { return filled_output(shape, 1, "ones", o); }
+Output zeros(const IntList& shape, const FillOptions& o) { return filled_output(shape, 0, "zeros", o); }
+Output ones(const IntList& shape, const FillOptions& o) { return filled_output(shape, 1, "ones", o); }
 
 Output zeros_like(const Input& tensor, const LikeOptions& o) {
   const SourceScope source(tensor);
@@ -101,7 +101,7 @@ Output ones_like(const Input& tensor, const LikeOptions& o) {
   return create_output("Fill", {dims, constant(scalar_of(dtype, 1))}, {}, scope.name());
 }
 
-Output fill(const Input& dims, const Input& value, const NameOptions& o) {
+Output fill(const IntList& dims, const Input& value, const NameOptions& o) {
   const SourceScope source(dims);
   return create_output("Fill", {dims, value}, {}, o.name);
 }
@@ -147,7 +147,7 @@ Output rank(const Input& input, const NameOptions& o) {
   return create_output("Rank", {x}, {}, scope.name());
 }
 
-Output reshape(const Input& tensor, const Input& shape, const NameOptions& o) {
+Output reshape(const Input& tensor, const IntList& shape, const NameOptions& o) {
   const SourceScope source(tensor);
   return create_output("Reshape", {tensor, shape}, {}, o.name);
 }
@@ -167,7 +167,7 @@ Output ensure_shape(const Input& x, const PartialTensorShape& shape, const NameO
   return create_output("EnsureShape", {x}, {{"shape", shape}}, o.name);
 }
 
-Output broadcast_to(const Input& input, const Input& shape, const NameOptions& o) {
+Output broadcast_to(const Input& input, const IntList& shape, const NameOptions& o) {
   const SourceScope source(input);
   return create_output("BroadcastTo", {input, shape}, {}, o.name);
 }
@@ -188,7 +188,7 @@ Output transpose(const Input& a, const TransposeOptions& o) {
   return create_output(type, {x, (r - 1) - range(Input(0), r, 1)}, {}, scope.name());
 }
 
-Output transpose(const Input& a, const Input& perm, const NameOptions& o) {
+Output transpose(const Input& a, const IntList& perm, const NameOptions& o) {
   return transpose(a, TransposeOptions{.perm = perm, .name = o.name});
 }
 
@@ -238,12 +238,12 @@ std::vector<Output> split(const Input& value, const std::vector<int32_t>& size_s
                               name_or(o.name, "split")));
 }
 
-Output slice(const Input& input, const Input& begin, const Input& size, const NameOptions& o) {
+Output slice(const Input& input, const IntList& begin, const IntList& size, const NameOptions& o) {
   const SourceScope source(input);
   return create_output("Slice", {input, begin, size}, {}, o.name);
 }
 
-Output strided_slice(const Input& input, const Input& begin, const Input& end, const StridedSliceOptions& o) {
+Output strided_slice(const Input& input, const IntList& begin, const IntList& end, const StridedSliceOptions& o) {
   const SourceScope source(input);
   Input strides = o.strides;
   if (!strides) strides = ones_like(begin);
@@ -305,7 +305,7 @@ Output gather_nd(const Input& params, const Input& indices, const NameOptions& o
   return create_output("GatherNd", {params, indices}, {}, o.name);
 }
 
-Output scatter_nd(const Input& indices, const Input& updates, const Input& shape, const NameOptions& o) {
+Output scatter_nd(const Input& indices, const Input& updates, const IntList& shape, const NameOptions& o) {
   const SourceScope source(indices);
   return create_output("ScatterNd", {indices, updates, shape}, {}, o.name);
 }
@@ -361,7 +361,7 @@ Unique unique(const Input& x, DataType out_idx, const NameOptions& o) {
   return {op.output(0), op.output(1)};
 }
 
-Output tile(const Input& input, const Input& multiples, const NameOptions& o) {
+Output tile(const Input& input, const IntList& multiples, const NameOptions& o) {
   const SourceScope source(input);
   return create_output("Tile", {input, multiples}, {}, o.name);
 }
@@ -378,12 +378,12 @@ Output pad(const Input& tensor, const Input& paddings, const PadOptions& o) {
   return create_output("MirrorPad", {tensor, paddings}, {{"mode", mode}}, o.name);
 }
 
-Output reverse(const Input& tensor, const Input& axis, const NameOptions& o) {
+Output reverse(const Input& tensor, const IntList& axis, const NameOptions& o) {
   const SourceScope source(tensor);
   return create_output("ReverseV2", {tensor, axis}, {}, o.name);
 }
 
-Output roll(const Input& input, const Input& shift, const Input& axis, const NameOptions& o) {
+Output roll(const Input& input, const IntList& shift, const IntList& axis, const NameOptions& o) {
   const SourceScope source(input);
   return create_output("Roll", {input, shift, axis}, {}, o.name);
 }

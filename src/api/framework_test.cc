@@ -5,8 +5,12 @@
 #include "api/op_builder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "millrace/array_ops.h"
 #include "millrace/errors.h"
 #include "millrace/gradients.h"
+#include "millrace/math_ops.h"
+#include "millrace/random_ops.h"
+#include "millrace/session.h"
 #include "millrace/variables.h"
 #include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/variable.pb.h"
@@ -175,6 +179,20 @@ TEST(ConstantTest, values_follow_pythons_rules) {
 }
 
 // ---- variables
+
+TEST(ConstantTest, numbers_in_braces_are_a_vector) {
+  auto as_default = Graph().as_default();
+  EXPECT_EQ(zeros({2, 3}).shape(), (PartialTensorShape{2, 3}));
+  EXPECT_EQ(zeros({2}).shape(), PartialTensorShape{2});  // not the scalar 2
+  const int64_t side = 3;
+  EXPECT_EQ(reshape(zeros({2, side}), {side, 2, 1}).shape(), (PartialTensorShape{3, 2, 1}));
+  EXPECT_EQ(reshape(ones({4}), {2, int64_t{2}}).op().input(1).dtype(), int32);
+  EXPECT_EQ(broadcast_to(ones({1}), {1, int64_t{1} << 40}).op().input(1).dtype(), int64);
+  EXPECT_EQ(reduce_sum(ones({2, 3, 4}), {0, 2}).shape(), PartialTensorShape{3});
+  EXPECT_EQ(reduce_sum(ones({2, 3})).shape(), PartialTensorShape::scalar());
+  const Output shape = constant(std::vector{6, 1});
+  EXPECT_EQ(reshape(ones({2, 3}), {shape}).shape(), (PartialTensorShape{6, 1}));  // braces around a value mean nothing
+}
 
 TEST(VariableTest, names_say_whether_a_variable_is_shared) {
   const tf::Graph g;

@@ -233,15 +233,15 @@ Output range(const Input& start, const Input& limit, const Input& delta, const R
   return create_output("Range", {s, l, d}, {}, scope.name());
 }
 
-Output reduce_sum(const Input& x, const Input& axis, const ReduceOptions& o) { return reduce("Sum", x, axis, o); }
-Output reduce_mean(const Input& x, const Input& axis, const ReduceOptions& o) { return reduce("Mean", x, axis, o); }
-Output reduce_prod(const Input& x, const Input& axis, const ReduceOptions& o) { return reduce("Prod", x, axis, o); }
-Output reduce_max(const Input& x, const Input& axis, const ReduceOptions& o) { return reduce("Max", x, axis, o); }
-Output reduce_min(const Input& x, const Input& axis, const ReduceOptions& o) { return reduce("Min", x, axis, o); }
-Output reduce_all(const Input& x, const Input& axis, const ReduceOptions& o) { return reduce("All", x, axis, o); }
-Output reduce_any(const Input& x, const Input& axis, const ReduceOptions& o) { return reduce("Any", x, axis, o); }
+Output reduce_sum(const Input& x, const IntList& axis, const ReduceOptions& o) { return reduce("Sum", x, axis, o); }
+Output reduce_mean(const Input& x, const IntList& axis, const ReduceOptions& o) { return reduce("Mean", x, axis, o); }
+Output reduce_prod(const Input& x, const IntList& axis, const ReduceOptions& o) { return reduce("Prod", x, axis, o); }
+Output reduce_max(const Input& x, const IntList& axis, const ReduceOptions& o) { return reduce("Max", x, axis, o); }
+Output reduce_min(const Input& x, const IntList& axis, const ReduceOptions& o) { return reduce("Min", x, axis, o); }
+Output reduce_all(const Input& x, const IntList& axis, const ReduceOptions& o) { return reduce("All", x, axis, o); }
+Output reduce_any(const Input& x, const IntList& axis, const ReduceOptions& o) { return reduce("Any", x, axis, o); }
 
-Output reduce_logsumexp(const Input& input, const Input& axis, const ReduceOptions& o) {
+Output reduce_logsumexp(const Input& input, const IntList& axis, const ReduceOptions& o) {
   const SourceScope source(input);
   const name_scope scope(name_or(o.name, "ReduceLogSumExp"));
   const Output x = convert_to_tensor(input);

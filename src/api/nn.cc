@@ -261,7 +261,7 @@ Output batch_normalization(const Input& x, const Input& mean, const Input& varia
   return scaled + shift;
 }
 
-Output l2_normalize(const Input& input, const Input& axis, const L2NormalizeOptions& o) {
+Output l2_normalize(const Input& input, const IntList& axis, const L2NormalizeOptions& o) {
   const SourceScope source(input);
   const name_scope scope(name_or(o.name, "l2_normalize"));
   const Output x = convert_to_tensor(input, DataType::kInvalid, "x");

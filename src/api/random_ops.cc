@@ -30,7 +30,7 @@ Output normal(std::string_view type, std::string_view default_name, const Input&
 
 }  // namespace
 
-Output random_uniform(const Input& shape, const RandomUniformOptions& o) {
+Output random_uniform(const IntList& shape, const RandomUniformOptions& o) {
   const SourceScope source(shape);
   const bool integers = o.dtype == int32 || o.dtype == int64;
   if (!integers && !is_floating(o.dtype))
@@ -58,10 +58,10 @@ Output random_uniform(const Input& shape, const RandomUniformOptions& o) {
   return add(draws * (high - low), low, {.name = scope.name()});
 }
 
-Output random_normal(const Input& shape, const RandomNormalOptions& o) {
+Output random_normal(const IntList& shape, const RandomNormalOptions& o) {
   return normal("RandomStandardNormal", "random_normal", shape, o);
 }
-Output truncated_normal(const Input& shape, const RandomNormalOptions& o) {
+Output truncated_normal(const IntList& shape, const RandomNormalOptions& o) {
   return normal("TruncatedNormal", "truncated_normal", shape, o);
 }
 

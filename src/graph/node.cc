@@ -1,5 +1,7 @@
 #include "graph/node.h"
 
+#include <algorithm>
+
 #include "base/strings.h"
 #include "graph/graph.h"
 
@@ -29,5 +31,11 @@ const std::string& Operation::source() const { return node_->source(); }
 std::vector<Operation> Operation::control_inputs() const {
   return {node_->control_inputs().begin(), node_->control_inputs().end()};
 }
+
+static Tensor vector_of(std::initializer_list<int64_t> list) {
+  const bool narrow = std::ranges::all_of(list, [](int64_t v) { return v == static_cast<int32_t>(v); });
+  return narrow ? Tensor(std::vector<int32_t>(list.begin(), list.end())) : Tensor(std::vector<int64_t>(list));
+}
+IntList::IntList(std::initializer_list<int64_t> list, std::source_location where) : Input(vector_of(list), where) {}
 
 }  // namespace millrace
