@@ -1,8 +1,11 @@
 #include "ops/variant_math.h"
 
+#include <algorithm>
+
 #include "kernels/elements.h"
 #include "kernels/elementwise.h"
 #include "ops/elementwise.h"
+#include "ops/ragged_variant.h"
 #include "ops/tensor_list.h"
 #include "tensor/tensor.h"
 
@@ -21,6 +24,11 @@ absl::StatusOr<const TensorList*> list_in(const Variant& variant, int depth) {
 absl::StatusOr<Tensor> zeros_like_tensor(const Tensor& like, int depth);
 
 absl::StatusOr<Variant> zeros_like_variant(const Variant& like, int depth) {
+  if (const auto* ragged = like.get<RaggedTensorValue>()) {
+    RaggedTensorValue zeros{ragged->splits, {}};
+    MR_ASSIGN_OR_RETURN(zeros.values, zeros_like_tensor(ragged->values, depth + 1));
+    return Variant::make<RaggedTensorValue>(std::move(zeros));
+  }
   MR_ASSIGN_OR_RETURN(const TensorList* list, list_in(like, depth));
   TensorList zeros = *list;
   for (auto& [index, element] : zeros.elements) {
@@ -78,7 +86,19 @@ absl::StatusOr<Tensor> sum_of_tensors(const Tensor& a, const Tensor& b, int dept
   return sum;
 }
 
+// Of ragged tensors of the same rows, which the first says.
+absl::StatusOr<Variant> sum_of_ragged(const RaggedTensorValue& a, const RaggedTensorValue& b, int depth) {
+  if (depth >= kDeepest) return invalid_argument("Variants are nested more than ", kDeepest, " deep");
+  if (!std::ranges::equal(a.splits, b.splits, bitwise_equal))
+    return invalid_argument("Can't add RaggedTensorVariants with different row_splits.");
+  RaggedTensorValue sum{a.splits, {}};
+  MR_ASSIGN_OR_RETURN(sum.values, sum_of_tensors(a.values, b.values, depth + 1));
+  return Variant::make<RaggedTensorValue>(std::move(sum));
+}
+
 absl::StatusOr<Variant> sum_of_variants(const Variant& a, const Variant& b, int depth) {
+  const auto *ragged = a.get<RaggedTensorValue>(), *other_ragged = b.get<RaggedTensorValue>();
+  if (ragged != nullptr && other_ragged != nullptr) return sum_of_ragged(*ragged, *other_ragged, depth);
   MR_ASSIGN_OR_RETURN(const TensorList* one, list_in(a, depth));
   MR_ASSIGN_OR_RETURN(const TensorList* other, list_in(b, depth));
   if (one->dtype != other->dtype)

@@ -115,7 +115,11 @@ def expressions():
 
 
 def make_gradients(w):
-    for name, build in expressions().items():
+    add_gradients(w, 'gradients', expressions())
+
+
+def add_gradients(w, file, named):
+    for name, build in named.items():
         for fill in (None, 0.5):
             if fill and not name.endswith(('_same', 'two_layers', 'matmul_false_false')):
                 continue
@@ -129,8 +133,8 @@ def make_gradients(w):
                 with session(graph) as sess:
                     y_value, values = sess.run([y, dense])
                 types = sorted({op.type for op in graph.get_operations()})
-            w.add('gradients', example(
-                name=f'gradients/{name}' + ('_filled' if fill else ''), graph_def=forward, xs=[x.name for x in xs], ys=[y.name],
+            w.add(file, example(
+                name=f'{file}/{name}' + ('_filled' if fill else ''), graph_def=forward, xs=[x.name for x in xs], ys=[y.name],
                 grad_ys_fill=fill, expected_y=[tensor_proto(y_value)], expected_grads=[tensor_proto(v) for v in values], grad_kinds=kinds,
                 op_types_with_gradients=types, rtol=1e-4, atol=1e-5))
 
