@@ -1,6 +1,10 @@
 // Ops that call functions of the graph's library. All of them may wait inside their functions, so all are asynchronous;
 // a function that does not wait runs at once on the thread that calls it.
 
+#include <algorithm>
+#include <atomic>
+
+#include "graph/device_name.h"
 #include "op/gradient_context.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
@@ -41,18 +45,22 @@ class Callee {
   absl::Status init(const KernelInit& init, FunctionRef ref, int first_input, bool returns_outputs = true) {
     ref_ = std::move(ref);
     functions_ = init.functions();
-    first_input_ = first_input;
+    const std::vector<DataType>& types = init.node().input_types;
+    if (static_cast<size_t>(first_input) > types.size())
+      return invalid_argument("'", init.node().name, "' has too few inputs to call '", ref_.name, "'");
+    argument_types_.assign(types.begin() + first_input, types.end());
     returns_outputs_ = returns_outputs;
     return absl::OkStatus();
   }
+  // What the function is given before those inputs.
+  void prepend_argument(DataType type) { argument_types_.insert(argument_types_.begin(), type); }
   absl::StatusOr<std::shared_ptr<CallableFunction>> get(const NodeInfo& node) {
     std::lock_guard lock(mutex_);
     if (function_) return function_;
     MR_ASSIGN_OR_RETURN(std::shared_ptr<CallableFunction> made, functions_->instantiate(ref_));
-    const std::span<const DataType> inputs(node.input_types.begin() + first_input_, node.input_types.end());
     const std::span<const DataType> outputs = returns_outputs_ ? std::span<const DataType>(node.output_types)
                                                                : std::span<const DataType>(made->output_types());
-    MR_RETURN_IF_ERROR(check_call(node, *made, inputs, outputs, ref_.name));
+    MR_RETURN_IF_ERROR(check_call(node, *made, argument_types_, outputs, ref_.name));
     return function_ = std::move(made);
   }
   void call(KernelContext& ctx, std::vector<Tensor> args, Done done) {
@@ -73,7 +81,7 @@ class Callee {
  private:
   FunctionRef ref_;
   FunctionRunner* functions_ = nullptr;
-  int first_input_ = 0;
+  std::vector<DataType> argument_types_;
   bool returns_outputs_ = true;
   std::mutex mutex_;
   std::shared_ptr<CallableFunction> function_;
@@ -174,6 +182,68 @@ class Case final : public AsyncKernel {
   std::vector<std::unique_ptr<Callee>> branches_;
 };
 
+// One loop of calls under way. Functions that end at once are called from a plain loop (advance), never from each
+// other's callbacks, so that the stack does not grow with the iterations.
+class CallLoop : public std::enable_shared_from_this<CallLoop> {
+ public:
+  CallLoop(KernelContext& context, Done done) : ctx(context), done_(std::move(done)) {}
+  virtual ~CallLoop() = default;
+
+  // Goes on until the loop has ended or a function has not returned yet.
+  void advance() {
+    while (true) {
+      state_.store(kCalling);
+      call([self = shared_from_this()](absl::Status s, std::vector<Tensor> r) {
+        self->returned(std::move(s), std::move(r));
+      });
+      int calling = kCalling;
+      if (state_.compare_exchange_strong(calling, kWaiting)) return;  // the callback goes on
+      if (!take_results()) return;
+    }
+  }
+
+ protected:
+  virtual void call(CallableFunction::Done returned) = 0;
+  // What a call gave, to be kept; false if the loop is to end.
+  virtual absl::StatusOr<bool> take(std::vector<Tensor> results) = 0;
+  virtual std::vector<Tensor> take_outputs() = 0;
+
+  bool finish(absl::Status status) {
+    if (status.ok()) {
+      std::vector<Tensor> outputs = take_outputs();
+      for (size_t i = 0; status.ok() && i < outputs.size(); ++i)
+        status = ctx.set_output(static_cast<int>(i), std::move(outputs[i]));
+    }
+    const Done last = std::move(done_);
+    last(std::move(status));
+    return false;
+  }
+
+  KernelContext& ctx;
+
+ private:
+  void returned(absl::Status s, std::vector<Tensor> r) {
+    status_ = std::move(s);
+    results_ = std::move(r);
+    if (state_.exchange(kReturned) == kCalling) return;  // advance() sees it
+    if (take_results()) advance();
+  }
+
+  // False if the loop has ended.
+  bool take_results() {
+    if (status_.ok()) status_ = ctx.check_cancelled();
+    if (!status_.ok()) return finish(std::move(status_));
+    const absl::StatusOr<bool> go_on = take(std::move(results_));
+    return go_on.ok() && *go_on ? true : finish(go_on.status());
+  }
+
+  static constexpr int kCalling = 0, kWaiting = 1, kReturned = 2;
+  std::vector<Tensor> results_;
+  absl::Status status_;
+  Done done_;
+  std::atomic<int> state_{kCalling};
+};
+
 class While final : public AsyncKernel {
  public:
   absl::Status init(KernelInit& init) override {
@@ -198,78 +268,146 @@ class While final : public AsyncKernel {
   }
 
  private:
-  // One loop under way. Functions that end at once are called from a plain loop (advance), never from each other's
-  // callbacks, so that the stack does not grow with the iterations.
-  struct Loop : std::enable_shared_from_this<Loop> {
-    Loop(KernelContext& c, std::shared_ptr<CallableFunction> cond_fn, std::shared_ptr<CallableFunction> body_fn,
-         std::vector<Tensor> initial, Done d)
-        : ctx(c), cond(std::move(cond_fn)), body(std::move(body_fn)), vars(std::move(initial)), done(std::move(d)) {}
+  class Loop final : public CallLoop {
+   public:
+    Loop(KernelContext& context, std::shared_ptr<CallableFunction> cond, std::shared_ptr<CallableFunction> body,
+         std::vector<Tensor> initial, Done done)
+        : CallLoop(context, std::move(done)),
+          cond_(std::move(cond)),
+          body_(std::move(body)),
+          vars_(std::move(initial)) {}
 
-    // Goes on until the loop has ended or a function has not returned yet.
-    void advance() {
-      while (true) {
-        state.store(kCalling);
-        if (in_cond) {
-          cond->run(vars, ctx.cancellation(), [self = shared_from_this()](absl::Status s, std::vector<Tensor> r) {
-            self->returned(std::move(s), std::move(r));
-          });
-        } else {
-          body->run(std::move(vars), ctx.cancellation(),
-                    [self = shared_from_this()](absl::Status s, std::vector<Tensor> r) {
-                      self->returned(std::move(s), std::move(r));
-                    });
-        }
-        int calling = kCalling;
-        if (state.compare_exchange_strong(calling, kWaiting)) return;  // the callback goes on
-        if (!take_results()) return;
-      }
+   private:
+    void call(CallableFunction::Done returned) override {
+      if (in_cond_) cond_->run(vars_, ctx.cancellation(), std::move(returned));
+      else body_->run(std::move(vars_), ctx.cancellation(), std::move(returned));
     }
-
-    void returned(absl::Status s, std::vector<Tensor> r) {
-      status = std::move(s);
-      results = std::move(r);
-      if (state.exchange(kReturned) == kCalling) return;  // advance() sees it
-      if (take_results()) advance();
-    }
-
-    // False if the loop has ended.
-    bool take_results() {
-      if (status.ok()) status = ctx.check_cancelled();
-      if (!status.ok()) return finish(std::move(status));
-      if (!in_cond) {
-        vars = std::move(results);
-        in_cond = true;
+    absl::StatusOr<bool> take(std::vector<Tensor> results) override {
+      if (!in_cond_) {
+        vars_ = std::move(results);
+        in_cond_ = true;
         return true;
       }
-      const absl::StatusOr<bool> go_on = truth(results[0]);
-      if (!go_on.ok()) return finish(go_on.status());
-      if (!*go_on) {
-        absl::Status set;
-        for (size_t i = 0; set.ok() && i < vars.size(); ++i)
-          set = ctx.set_output(static_cast<int>(i), std::move(vars[i]));
-        return finish(std::move(set));
-      }
-      in_cond = false;
-      return true;
+      in_cond_ = false;
+      return truth(results[0]);
     }
+    std::vector<Tensor> take_outputs() override { return std::move(vars_); }
 
-    bool finish(absl::Status s) {
-      const Done last = std::move(done);
-      last(std::move(s));
-      return false;
-    }
-
-    static constexpr int kCalling = 0, kWaiting = 1, kReturned = 2;
-    KernelContext& ctx;
-    std::shared_ptr<CallableFunction> cond, body;
-    std::vector<Tensor> vars, results;
-    absl::Status status;
-    Done done;
-    bool in_cond = true;
-    std::atomic<int> state{kCalling};
+    std::shared_ptr<CallableFunction> cond_, body_;
+    std::vector<Tensor> vars_;
+    bool in_cond_ = true;
   };
 
   Callee cond_, body_;
+};
+
+class For final : public AsyncKernel {
+ public:
+  absl::Status init(KernelInit& init) override {
+    MR_ASSIGN_OR_RETURN(FunctionRef body, init.attr<FunctionRef>("body"));
+    MR_RETURN_IF_ERROR(body_.init(init, std::move(body), 3));
+    body_.prepend_argument(DataType::kInt32);
+    return absl::OkStatus();
+  }
+
+  void compute_async(KernelContext& ctx, Done done) override {
+    int32_t bounds[3];  // start, limit, delta
+    for (int i = 0; i < 3; ++i) {
+      const absl::StatusOr<int32_t> value = ctx.scalar<int32_t>(i);
+      if (!value.ok()) return done(value.status());
+      bounds[i] = *value;
+    }
+    const auto [start, limit, delta] = bounds;
+    if (!(delta > 0 ? start <= limit : delta < 0 ? start >= limit : start == limit))
+      return done(invalid_argument("Invalid start/limit/delta: ", start, " ", limit, " ", delta));
+    absl::StatusOr<std::vector<Tensor>> args = values_from(ctx, 3);
+    if (!args.ok()) return done(args.status());
+    auto body = body_.get(ctx.node());
+    if (!body.ok()) return done(body.status());
+    auto loop = std::make_shared<Loop>(ctx, *std::move(body), *std::move(args), std::move(done));
+    loop->run(start, limit, delta);
+  }
+
+ private:
+  class Loop final : public CallLoop {
+   public:
+    Loop(KernelContext& context, std::shared_ptr<CallableFunction> body, std::vector<Tensor> initial, Done done)
+        : CallLoop(context, std::move(done)), body_(std::move(body)), vars_(std::move(initial)) {}
+    void run(int64_t start, int64_t limit, int64_t delta) {
+      i_ = start, limit_ = limit, delta_ = delta;
+      if (start == limit) finish(absl::OkStatus());
+      else advance();
+    }
+
+   private:
+    void call(CallableFunction::Done returned) override {
+      std::vector<Tensor> args;
+      args.reserve(vars_.size() + 1);
+      args.emplace_back(static_cast<int32_t>(i_));
+      for (Tensor& var : vars_) args.push_back(std::move(var));
+      body_->run(std::move(args), ctx.cancellation(), std::move(returned));
+    }
+    absl::StatusOr<bool> take(std::vector<Tensor> results) override {
+      vars_ = std::move(results);
+      i_ += delta_;
+      return delta_ > 0 ? i_ < limit_ : i_ > limit_;
+    }
+    std::vector<Tensor> take_outputs() override { return std::move(vars_); }
+
+    std::shared_ptr<CallableFunction> body_;
+    std::vector<Tensor> vars_;
+    int64_t i_ = 0, limit_ = 0, delta_ = 0;  // wide enough for the step behind the last
+  };
+
+  Callee body_;
+};
+
+// A call on a named device: the one that the node is on, as there is no other to run functions.
+class RemoteCall final : public AsyncKernel {
+ public:
+  absl::Status init(KernelInit& init) override {
+    MR_ASSIGN_OR_RETURN(FunctionRef f, init.attr<FunctionRef>("f"));
+    return callee_.init(init, std::move(f), 1);
+  }
+  void compute_async(KernelContext& ctx, Done done) override {
+    if (absl::Status target = check_target(ctx); !target.ok()) return done(std::move(target));
+    absl::StatusOr<std::vector<Tensor>> args = values_from(ctx, 1);
+    if (!args.ok()) return done(args.status());
+    callee_.call(ctx, *std::move(args), std::move(done));
+  }
+
+ private:
+  static absl::Status check_target(const KernelContext& ctx) {
+    MR_ASSIGN_OR_RETURN(const std::string name, ctx.scalar<std::string>(0));
+    MR_ASSIGN_OR_RETURN(const DeviceName wanted, parse_device(name));
+    MR_ASSIGN_OR_RETURN(const DeviceName own, parse_device(ctx.node().device));
+    const DeviceName full = merge_devices(own, wanted);
+    if (full == own) return absl::OkStatus();
+    return internal_error("Currently don't support instantiating functions on device: ", full.to_string(),
+                          "; only on the node's own, '", ctx.node().device, "'");
+  }
+  Callee callee_;
+};
+
+class ToBool final : public Kernel {
+  absl::Status compute(KernelContext& ctx) override {
+    MR_ASSIGN_OR_RETURN(const bool value, truth(ctx.input(0)));
+    return ctx.set_scalar(0, value);
+  }
+  bool is_cheap() const override { return true; }
+};
+
+// Where the node's kind of device stands among these names; behind them all if it does not.
+class DeviceIndex final : public Kernel {
+  absl::Status init(KernelInit& init) override {
+    MR_ASSIGN_OR_RETURN(const auto names, init.attr<std::vector<std::string>>("device_names"));
+    const auto cpu = std::ranges::find(names, "CPU");
+    index_ = static_cast<int32_t>(cpu - names.begin());
+    return absl::OkStatus();
+  }
+  absl::Status compute(KernelContext& ctx) override { return ctx.set_scalar(0, index_); }
+  bool is_cheap() const override { return true; }
+  int32_t index_ = 0;
 };
 
 class Arg final : public Kernel {
@@ -317,6 +455,16 @@ absl::Status arg_shape(ShapeContext& c) {
 }
 
 absl::Status fake_param_shape(ShapeContext& c) { return c.set_output(0, c.attr<PartialTensorShape>("shape")); }
+
+absl::Status for_shape(ShapeContext& c) {
+  for (int i = 0; i < 3; ++i) MR_RETURN_IF_ERROR(c.with_rank(i, 0).status());
+  return unknown_shapes(c);
+}
+
+absl::Status remote_call_shape(ShapeContext& c) {
+  MR_RETURN_IF_ERROR(c.with_rank(0, 0).status());
+  return unknown_shapes(c);
+}
 
 absl::Status symbolic_gradient_shape(ShapeContext& c) {
   if (c.num_inputs() < c.num_outputs())
@@ -414,6 +562,44 @@ void register_functional(Registry& registry) {
       .shape(symbolic_gradient_shape)
       .cpu<SymbolicGradient>()
       .doc("Gradients of a function's arguments from these and the gradients of its results.");
+
+  registry.op("RemoteCall")
+      .input("target: string")
+      .input("args: Tin")
+      .output("output: Tout")
+      .attr("Tin: list(type) >= 1")
+      .attr("Tout: list(type) >= 1")
+      .attr("f: func")
+      .stateful()
+      .shape(remote_call_shape)
+      .cpu<RemoteCall>()
+      .doc("Calls a function on a device of this process.");
+  registry.op("For")
+      .input("start: int32")
+      .input("limit: int32")
+      .input("delta: int32")
+      .input("input: T")
+      .output("output: T")
+      .attr("T: list(type) >= 0")
+      .attr("body: func")
+      .shape(for_shape)
+      .cpu<For>()
+      .doc("Calls body on each number from start up to limit and on its own last results.");
+  registry.op("ToBool")
+      .input("input: T")
+      .output("output: bool")
+      .attr("T: type")
+      .shape(scalar_shape)
+      .cpu<ToBool>()
+      .not_differentiable()
+      .doc("Whether a number is not zero, a string not empty, or a tensor of others has elements.");
+  registry.op("DeviceIndex")
+      .output("index: int32")
+      .attr("device_names: list(string)")
+      .stateful()
+      .shape(scalar_shape)
+      .cpu<DeviceIndex>()
+      .doc("The index of this device's type among some names.");
 
   for (const bool stateless : {false, true}) {
     auto conditional = registry.op(stateless ? "StatelessIf" : "If");

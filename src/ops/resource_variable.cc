@@ -113,6 +113,19 @@ class VarIsInitializedOp final : public Kernel {
   bool is_cheap() const override { return true; }
 };
 
+// In TensorFlow it makes the variable's next reads share its buffer; ours always do. What is left is to find it.
+class DisableCopyOnRead final : public Kernel {
+ public:
+  absl::Status compute(KernelContext& ctx) override {
+    const auto variable = ctx.resource<VariableResource>(0);
+    if (variable.ok() || !absl::IsNotFound(variable.status())) return variable.status();
+    return failed_precondition("Could not find variable: ", variable.status().message());
+  }
+  bool is_cheap() const override { return true; }
+};
+
+absl::Status disable_copy_on_read_shape(ShapeContext& c) { return c.with_rank(0, 0).status(); }
+
 absl::Status shape_of_variable_shape(ShapeContext& c) {
   if (c.handle(0).empty() || !c.handle(0)[0].shape.has_rank()) return c.set_output(0, unknown_shape_of_rank(1));
   const PartialTensorShape& shape = c.handle(0)[0].shape;
@@ -282,6 +295,13 @@ void register_resource_variable(Registry& registry) {
       .cpu<VarIsInitializedOp>()
       .not_differentiable()
       .doc("Whether the variable exists and has a value.");
+  registry.op("DisableCopyOnRead")
+      .input("resource: resource")
+      .stateful()
+      .shape(disable_copy_on_read_shape)
+      .cpu<DisableCopyOnRead>()
+      .not_differentiable()
+      .doc("Lets reads of the variable share its memory, as they do anyway.");
   registry.op("VariableShape")
       .input("input: resource")
       .output("output: out_type")
