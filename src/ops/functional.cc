@@ -383,7 +383,7 @@ class RemoteCall final : public AsyncKernel {
     MR_ASSIGN_OR_RETURN(const DeviceName own, parse_device(ctx.node().device));
     const DeviceName full = merge_devices(own, wanted);
     if (full == own) return absl::OkStatus();
-    return internal_error("Currently don't support instantiating functions on device: ", full.to_string(),
+    return invalid_argument("Currently don't support instantiating functions on device: ", full.to_string(),
                           "; only on the node's own, '", ctx.node().device, "'");
   }
   Callee callee_;
