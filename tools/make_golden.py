@@ -24,7 +24,7 @@ FOLDERS = {
             sequences.make],
     'programs': [programs.make],
     'random': [maths.make_random],
-    'events/summary_ops': [state.make_summaries],
+    'events/summary_ops': [state.make_summaries, state.make_sounds, state.make_writers],
     'gradients': [training.make_gradients, ragged.gradients],
     'losses': [training.make_losses],
     'metrics': [metrics.make],

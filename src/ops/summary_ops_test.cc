@@ -120,5 +120,16 @@ TEST(Summaries, images_that_cannot_be_shown_are_errors) {
   EXPECT_EQ(image_summary(zeros({1, 2, 2, 3}), {{"bad_color", floats}}).code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(Summaries, sounds_with_their_rate_as_attribute_or_input) {
+  const Tensor sound({1, 3}, std::vector<float>{0, 0.5f, -1});
+  OpTest attribute(all_ops(), "AudioSummary");
+  ASSERT_TRUE(attribute.attr("sample_rate", 8000.0f).input(Tensor("a")).input(sound).run().ok());
+  OpTest input(all_ops(), "AudioSummaryV2");
+  ASSERT_TRUE(input.input(Tensor("a")).input(sound).input(Tensor(8000.0f)).run().ok());
+  const std::string& summary = input.output(0).scalar<std::string>();
+  EXPECT_EQ(attribute.output(0).scalar<std::string>(), summary);
+  EXPECT_NE(summary.find(std::string("data\6\0\0\0\0\0\0\x40\0\x80", 14)), std::string::npos);
+}
+
 }  // namespace
 }  // namespace millrace

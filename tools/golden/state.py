@@ -4,7 +4,7 @@ import tensorflow.compat.v1 as tf
 
 from golden.record import finish_case, op_case, raw, rng_for, values
 
-INVALID_ARGUMENT, FAILED_PRECONDITION = 3, 9
+INVALID_ARGUMENT, FAILED_PRECONDITION, NOT_FOUND = 3, 9, 5
 
 
 class Variables:
@@ -258,6 +258,32 @@ def make_summaries(w):
     with graph.as_default():
         raw('MergeSummary', [[tf.summary.scalar('a', 1.5), tf.constant(tf.Summary(value=[tf.Summary.Value(tag='a', simple_value=2)]).SerializeToString())]], {})
     finish_case(w, 'MergeSummary', 'error_twice', graph, ['op:0'], error=INVALID_ARGUMENT)
+
+
+def make_sounds(w):
+    rng = rng_for('sounds')
+    for label, sound, kw in (('mono', values(rng, [2, 5], 'float32', -1, 1), {}), ('stereo', values(rng, [4, 3, 2], 'float32', -1, 1), {}), ('one', values(rng, [2, 3], 'float32', -1, 1), dict(max_outputs=1)),
+                             ('cut', np.array([[2, -2, 1, -1, .5 / 32768, 1.5 / 32768, -.5 / 32768]], 'f'), {}), ('not_finite', np.array([[np.nan, np.inf, -np.inf]], 'f'), {}),
+                             ('no_frames', np.zeros([1, 0], 'f'), {}), ('no_sounds', np.zeros([0, 2], 'f'), {})):
+        op_case(w, 'AudioSummaryV2', np.array(b'au'), sound, np.float32(8000), label=label, **kw)
+    for rate in (.2, 1.5, 2.5, 1e9):
+        op_case(w, 'AudioSummaryV2', np.array(b'au'), np.zeros([1, 2], 'f'), np.float32(rate), label=f'rate_{rate}')
+    for label, tag, sound, rate in (('rate', b'au', np.ones([1, 2]), 0), ('large_rate', b'au', np.ones([1, 2]), 1e12), ('rank', b'au', np.ones([2]), 8000), ('channels', b'au', np.ones([1, 2, 0]), 8000),
+                                    ('tags', [b'a', b'b'], np.ones([1, 2]), 8000)):
+        op_case(w, 'AudioSummaryV2', np.array(tag), sound.astype('f'), np.float32(rate), label=f'error_{label}', error=INVALID_ARGUMENT)
+
+
+def make_writers(w):
+    """No event file has the same bytes twice: these say what happens where there is no writer."""
+    step, tag = np.int64(1), b't'
+    for op, inputs in (('FlushSummaryWriter', []), ('CloseSummaryWriter', []), ('WriteScalarSummary', [step, tag, np.float32(1)]), ('WriteHistogramSummary', [step, tag, np.ones([2], 'f')]),
+                       ('WriteSummary', [step, np.ones([2]), tag, b'']), ('WriteImageSummary', [step, tag, np.ones([1, 1, 1, 1], 'f'), np.array([255, 0, 0, 255], 'u1')]),
+                       ('WriteAudioSummary', [step, tag, np.ones([1, 2], 'f'), np.float32(8000)]), ('WriteGraphSummary', [step, b'']), ('WriteRawProtoSummary', [step, [b'']]), ('ImportEvent', [b''])):
+        graph = tf.Graph()
+        with graph.as_default():
+            writer = raw('SummaryWriter', [], dict(shared_name='nobody'), name='writer')
+            raw(op, [writer, *[tf.constant(v) for v in inputs]], {})
+        finish_case(w, op, 'error_none', graph, [], error=NOT_FOUND, run_targets=['op'])
 
 
 def make(w):

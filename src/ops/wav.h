@@ -1,0 +1,19 @@
+#pragma once
+// Sound as WAV files: 16-bit integers (PCM), little-endian.
+
+#include <cstdint>
+#include <string>
+
+#include "base/status.h"
+
+namespace millrace {
+
+struct WavFormat {
+  int64_t sample_rate = 0, channels = 0, frames = 0;  // a frame has a sample of each channel
+};
+
+// `samples`: frames * channels numbers, of which -1 to 1 is the range; others are cut to it. InvalidArgument for a
+// format that the file's fields cannot say.
+absl::StatusOr<std::string> encode_wav(const float* samples, const WavFormat& format);
+
+}  // namespace millrace
