@@ -29,6 +29,14 @@ struct ImageOptions {
 // its largest becomes 255 (zero becomes 128 where some are negative). Tags are NAME/image/0, /1, ..., or NAME/image
 // where max_outputs is 1.
 Output image(const std::string& name, const Input& tensor, const ImageOptions& options = {});
+struct AudioOptions {
+  int max_outputs = 3;  // sounds of the batch that are kept, from the first
+  std::optional<std::vector<std::string>> collections = {};
+  std::string family = {};
+};
+// Sounds [batch, frames, channels] or [batch, frames] of floats in [-1, 1], at `sample_rate` (a scalar, in Hertz). Tags
+// are NAME/audio/0, /1, ..., or NAME/audio where max_outputs is 1.
+Output audio(const std::string& name, const Input& tensor, const Input& sample_rate, const AudioOptions& options = {});
 // Strings, shown as Markdown.
 Output text(const std::string& name, const Input& tensor, const SummaryOptions& options = {});
 

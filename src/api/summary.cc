@@ -63,6 +63,16 @@ Output image(const std::string& name, const Input& tensor, const ImageOptions& o
       common);
 }
 
+Output audio(const std::string& name, const Input& tensor, const Input& sample_rate, const AudioOptions& o) {
+  const SourceScope source(tensor);
+  const SummaryOptions common{.collections = o.collections, .family = o.family};
+  const SummaryScope s(name, common);
+  const Output rate = convert_to_tensor(sample_rate, DataType::kFloat, "sample_rate");
+  return collected(create_output("AudioSummaryV2", {Tensor(s.tag), tensor, rate},
+                                 {{"max_outputs", int64_t{o.max_outputs}}}, s.scope.name()),
+                   common);
+}
+
 Output text(const std::string& name, const Input& tensor, const SummaryOptions& o) {
   const SourceScope source(tensor);
   const Output strings = convert_to_tensor(tensor);

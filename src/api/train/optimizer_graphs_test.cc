@@ -92,6 +92,13 @@ void image_summaries() {
   tf::summary::image("im", x, {.max_outputs = 1, .family = "f"});
 }
 
+void audio_summaries() {
+  const Output x = tf::placeholder(tf::float32, {-1, 5}, {.name = "x"});
+  const Output rate = tf::placeholder(tf::float32, TensorShape(), {.name = "rate"});
+  tf::summary::audio("au", x, 44100.0f);
+  tf::summary::audio("au", x, rate, {.max_outputs = 1, .family = "f"});
+}
+
 void gradients_images() {
   const Output x = tf::placeholder(tf::float32, {2, 4, 4, 3}, {.name = "x"});
   const Output u = tf::placeholder(tf::float32, {2, -1, 4, 3}, {.name = "u"});
@@ -126,7 +133,8 @@ TEST_P(TrainingGraph, node_for_node) {
   Case { #name, name }
 INSTANTIATE_TEST_SUITE_P(Tensorflow, TrainingGraph,
                          testing::Values(MR_CASE(optimizers), MR_CASE(optimizers_resource), MR_CASE(moving_averages),
-                                         MR_CASE(learning_rates), MR_CASE(image_summaries), MR_CASE(gradients_images)),
+                                         MR_CASE(learning_rates), MR_CASE(image_summaries), MR_CASE(audio_summaries),
+                                         MR_CASE(gradients_images)),
                          [](const auto& info) { return std::string(info.param.name); });
 
 // ---- values
