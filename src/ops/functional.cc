@@ -261,7 +261,8 @@ class While final : public AsyncKernel {
     auto body = body_.get(ctx.node());
     if (!body.ok()) return done(body.status());
     if ((*cond)->output_types().size() != 1) {
-      return done(invalid_argument("the condition '", cond_.name(), "' of a While must return one value"));
+      return done(invalid_argument("Expected a single scalar return value from the condition '", cond_.name(),
+                                   "' of a While, got ", (*cond)->output_types().size(), " tensors."));
     }
     auto loop = std::make_shared<Loop>(ctx, *std::move(cond), *std::move(body), *std::move(args), std::move(done));
     loop->advance();
@@ -311,8 +312,10 @@ class For final : public AsyncKernel {
   }
 
   void compute_async(KernelContext& ctx, Done done) override {
-    int32_t bounds[3];  // start, limit, delta
+    static constexpr const char* kNames[] = {"start", "limit", "delta"};
+    int32_t bounds[3];
     for (int i = 0; i < 3; ++i) {
+      if (ctx.shape(i).rank() != 0) return done(invalid_argument(kNames[i], " must be a scalar, but ", ctx.shape(i)));
       const absl::StatusOr<int32_t> value = ctx.scalar<int32_t>(i);
       if (!value.ok()) return done(value.status());
       bounds[i] = *value;
@@ -362,7 +365,7 @@ class For final : public AsyncKernel {
   Callee body_;
 };
 
-// A call on a named device: the one that the node is on, as there is no other to run functions.
+// A call on a named device: a CPU of this process, all of which are one.
 class RemoteCall final : public AsyncKernel {
  public:
   absl::Status init(KernelInit& init) override {
@@ -381,10 +384,11 @@ class RemoteCall final : public AsyncKernel {
     MR_ASSIGN_OR_RETURN(const std::string name, ctx.scalar<std::string>(0));
     MR_ASSIGN_OR_RETURN(const DeviceName wanted, parse_device(name));
     MR_ASSIGN_OR_RETURN(const DeviceName own, parse_device(ctx.node().device));
-    const DeviceName full = merge_devices(own, wanted);
+    DeviceName full = merge_devices(own, wanted);
+    full.id = own.id;
     if (full == own) return absl::OkStatus();
     return invalid_argument("Currently don't support instantiating functions on device: ", full.to_string(),
-                          "; only on the node's own, '", ctx.node().device, "'");
+                            "; only on those of the node's own process, '", ctx.node().device, "'");
   }
   Callee callee_;
 };
@@ -455,11 +459,6 @@ absl::Status arg_shape(ShapeContext& c) {
 }
 
 absl::Status fake_param_shape(ShapeContext& c) { return c.set_output(0, c.attr<PartialTensorShape>("shape")); }
-
-absl::Status for_shape(ShapeContext& c) {
-  for (int i = 0; i < 3; ++i) MR_RETURN_IF_ERROR(c.with_rank(i, 0).status());
-  return unknown_shapes(c);
-}
 
 absl::Status remote_call_shape(ShapeContext& c) {
   MR_RETURN_IF_ERROR(c.with_rank(0, 0).status());
@@ -582,7 +581,7 @@ void register_functional(Registry& registry) {
       .output("output: T")
       .attr("T: list(type) >= 0")
       .attr("body: func")
-      .shape(for_shape)
+      .shape(unknown_shapes)
       .cpu<For>()
       .doc("Calls body on each number from start up to limit and on its own last results.");
   registry.op("ToBool")

@@ -187,7 +187,8 @@ absl::Status set_example_shapes(ShapeContext& c, const PartialTensorShape& batch
 
 absl::Status parse_example_v2_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const PartialTensorShape batch, c.with_rank_at_most(0, 1));
-  for (int i = 1; i < 5; ++i) MR_RETURN_IF_ERROR(c.with_rank(i, 1).status());
+  MR_RETURN_IF_ERROR(c.with_rank_at_most(1, 1).status());
+  for (int i = 2; i < 5; ++i) MR_RETURN_IF_ERROR(c.with_rank(i, 1).status());
   MR_RETURN_IF_ERROR(set_example_shapes(c, batch));
   MR_ASSIGN_OR_RETURN(const auto ragged, c.attr<std::vector<DataType>>("ragged_value_types"));
   const int n = static_cast<int>(ragged.size()), first = c.num_outputs() - 2 * n;
