@@ -70,6 +70,8 @@ struct StackOptions {
   std::string_view name = {};
 };
 Output stack(const std::vector<Output>& values, const StackOptions& options = {});
+// The same along a new first dimension, of values whose shape is known while the graph is built.
+Output parallel_stack(const std::vector<Output>& values, const NameOptions& options = {});
 struct UnstackOptions {
   std::optional<int64_t> num = {};  // the dimension's size
   int64_t axis = 0;

@@ -52,12 +52,47 @@ ParsedExample parse_single_example(const Input& serialized, const std::map<std::
 ParsedExample parse_example(const Input& serialized, const std::map<std::string, Feature>& features,
                             const NameOptions& options = {});
 
+// A list of features, the steps of a sequence, each with as many values as the shape takes. With allow_missing a
+// sequence without the list has no steps.
+struct FixedLenSequenceFeature {
+  FixedLenSequenceFeature(TensorShape step_shape, DataType step_dtype, bool may_be_missing = false)
+      : shape(std::move(step_shape)), dtype(step_dtype), allow_missing(may_be_missing) {}
+  TensorShape shape;
+  DataType dtype;  // float32, int64 or string
+  bool allow_missing;
+};
+using SequenceFeature = std::variant<FixedLenSequenceFeature, VarLenFeature>;
+
+struct ParsedSequenceExample {
+  ParsedExample context;
+  ParsedExample sequence;                 // dense: [steps, shape...]; sparse: indices [step, value]
+  std::map<std::string, Output> lengths;  // int64: how many steps each dense list has
+};
+struct ParseSequenceExampleOptions {
+  std::map<std::string, Feature> context_features = {};
+  std::map<std::string, SequenceFeature> sequence_features = {};
+  Input example_names = {};  // strings that name the examples in messages
+  std::string_view name = {};
+};
+// serialized: a string scalar, one tf.train.SequenceExample. InvalidArgumentError where no features are asked for, and
+// of the run where one does not fit.
+ParsedSequenceExample parse_single_sequence_example(const Input& serialized,
+                                                    const ParseSequenceExampleOptions& options);
+// JSON texts of tf.train.Examples as serialized ones, of the same shape.
+Output decode_json_example(const Input& json_examples, const NameOptions& options = {});
+
 struct DecodeRawOptions {
   bool little_endian = true;
   std::string_view name = {};
 };
 // Bytes as numbers: a further, last dimension.
 Output decode_raw(const Input& input_bytes, DataType out_type, const DecodeRawOptions& options = {});
+
+namespace io {
+// serialized: a vector of SequenceExamples; results have a leading batch dimension, dense ones are filled up with
+// zeros.
+ParsedSequenceExample parse_sequence_example(const Input& serialized, const ParseSequenceExampleOptions& options);
+}  // namespace io
 
 #pragma GCC visibility pop
 

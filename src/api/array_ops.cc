@@ -209,6 +209,15 @@ Output stack(const std::vector<Output>& values, const StackOptions& o) {
   return create_output("Pack", {values}, {{"axis", o.axis}}, name_or(o.name, "stack"));
 }
 
+Output parallel_stack(const std::vector<Output>& values, const NameOptions& o) {
+  const name_scope scope(name_or(o.name, "parallel_stack"));
+  if (values.empty()) raise(invalid_argument("parallel_stack: no values"));
+  const PartialTensorShape leading({static_cast<int64_t>(values.size())});
+  std::vector<Output> rows;
+  for (const Output& value : values) rows.push_back(expand_dims(value, 0));
+  return create_output("ParallelConcat", {rows}, {{"shape", value_or_raise(concatenate(leading, values[0].shape()))}});
+}
+
 std::vector<Output> unstack(const Input& value, const UnstackOptions& o) {
   const SourceScope source(value);
   const Output x = convert_to_tensor(value, DataType::kInvalid, "value");
