@@ -14,14 +14,14 @@ os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 os.environ['TF_ENABLE_ONEDNN_OPTS'] = '0'
 
 from golden import (arrays, calls, convolution, data, elementwise, files, images, linear, maths, matrices,  # noqa: E402
-                    metrics, programs, quantization, queues, ragged, record, resources, rows, segments, sequences, sparse, special, state, strings,
+                    metrics, programs, quantization, queues, ragged, record, resources, rows, segments, sequences, sparse, special, staging, state, strings,
                     tensor_arrays, training, updates)  # after the environment
 
 FOLDERS = {
     'ops': [elementwise.make, arrays.make, images.make, maths.make, queues.make, state.make, convolution.make, special.make,
             segments.make, matrices.make, tensor_arrays.make, strings.make, updates.make, sparse.make, resources.make,
             programs.calls, linear.make, quantization.make, rows.make, ragged.make, calls.make,
-            sequences.make],
+            sequences.make, staging.make],
     'programs': [programs.make],
     'random': [maths.make_random],
     'events/summary_ops': [state.make_summaries, state.make_sounds, state.make_writers],
