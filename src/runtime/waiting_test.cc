@@ -59,5 +59,49 @@ TEST(Waiting, staging_areas_end_waiting_with_the_step_or_the_session) {
   for (auto& run : runs) EXPECT_TRUE(absl::IsCancelled(run.get()));
 }
 
+TEST(Waiting, a_mutex_is_free_when_its_lock_is_dropped) {
+  TestGraph g;
+  const Output lock = g.op("MutexLock", {g.op("MutexV2", {}, area("m"))});
+  Node* consume = g.node("ConsumeMutexLock", {lock});
+  const auto session = g.session();
+  absl::StatusOr<std::vector<Tensor>> held = run_all(*session, {lock});
+  ASSERT_TRUE(held.ok()) << held.status();
+  const auto late = run_all(*session, {}, {}, {consume}, kSoon);
+  EXPECT_EQ(late.status().code(), absl::StatusCode::kDeadlineExceeded) << late.status();
+  auto waiting = in_background(session, {consume});
+  EXPECT_TRUE(waits(waiting));
+  held->clear();
+  EXPECT_TRUE(waiting.get().ok());
+
+  held = run_all(*session, {lock});
+  waiting = in_background(session, {consume});
+  EXPECT_TRUE(waits(waiting));
+  session->close();
+  EXPECT_TRUE(absl::IsCancelled(waiting.get()));
+}
+
+TEST(Waiting, what_is_done_under_a_lock_is_done_by_one_alone) {
+  TestGraph g;
+  const Output v = g.variable(DataType::kInt32, {}, "count");
+  Node* init = g.node("Assign", {v, g.constant(Tensor(0))});
+  const Output mutex = g.op("MutexV2", {}, area("m"));
+  std::vector<Node*> ends;
+  for (int i = 0; i < 8; ++i) {  // read and written in two steps, several times in one run
+    const Output lock = g.op("MutexLock", {mutex});
+    const Output read = g.op("Add", {g.op("Identity", {v}, {}, {}, {lock.node()}), g.constant(Tensor(1))});
+    Node* write = g.node("Assign", {v, read});
+    ends.push_back(g.node("ConsumeMutexLock", {lock}, {}, {}, {write}));
+  }
+  const auto session = g.session({.runtime = {.inter_op_parallelism_threads = 2}});
+  ASSERT_TRUE(run_all(*session, {}, {}, {init}).ok());
+  std::vector<std::future<absl::Status>> runs;
+  for (int i = 0; i < 4; ++i) runs.push_back(in_background(session, ends));
+  for (auto& run : runs) {
+    const absl::Status status = run.get();
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  EXPECT_EQ(*run_scalar<int32_t>(*session, v), 32);
+}
+
 }  // namespace
 }  // namespace millrace

@@ -1,4 +1,4 @@
-"""Cases of staging areas: what leaves them after what was put, and what a wrong call says."""
+"""Cases of staging areas: what leaves them after what was put, and what a wrong call says. Locks of mutexes."""
 import numpy as np
 import tensorflow.compat.v1 as tf
 
@@ -114,7 +114,45 @@ def flat(result):
     return [result.key, *result.values]
 
 
+def make_mutexes(writer):
+    def locked(times, prepare):
+        """A value that is computed while a mutex is held, several times one after the other."""
+        mutex, results, after = R.MutexV2(shared_name='mutex'), [], []
+        for i in range(times):
+            with tf.control_dependencies(after):
+                lock = R.MutexLock(mutex=mutex)
+            with tf.control_dependencies([lock]):
+                results.append(tf.identity(tf.constant(i)))
+            with tf.control_dependencies([results[-1]]):
+                after = [R.ConsumeMutexLock(mutex_lock=lock)]
+        return results
+    case(writer, 'MutexLock', 'once', lambda p: locked(1, p))
+    case(writer, 'MutexLock', 'again_and_again', lambda p: locked(3, p))
+
+    def dropped(prepare):
+        prepare(R.MutexLock(mutex=R.MutexV2(shared_name='mutex')).op)  # nobody holds the lock after the step
+        return R.ConsumeMutexLock(mutex_lock=R.MutexLock(mutex=R.MutexV2(shared_name='mutex')))
+    case(writer, 'ConsumeMutexLock', 'after_one_dropped', dropped)
+    lock = lambda: R.MutexLock(mutex=R.MutexV2())
+    case(writer, 'MutexLock', 'of_a_variable',
+         lambda _: R.ConsumeMutexLock(mutex_lock=R.MutexLock(mutex=R.VarHandleOp(dtype=tf.int32, shape=[]))), INVALID_ARGUMENT)
+    case(writer, 'ConsumeMutexLock', 'of_rank_1', lambda _: R.ConsumeMutexLock(mutex_lock=tf.expand_dims(lock(), 0)), INVALID_ARGUMENT)
+    case(writer, 'ConsumeMutexLock', 'another_variant',
+         lambda _: R.ConsumeMutexLock(mutex_lock=R.EmptyTensorList(element_shape=-1, max_num_elements=1, element_dtype=tf.int32)),
+         INVALID_ARGUMENT)
+
+    def held_twice(_):
+        one = lock()
+        pair = R.Pack(values=[one, one], axis=0)
+        first = R.StridedSlice(input=pair, begin=[0], end=[1], strides=[1], shrink_axis_mask=1)
+        with tf.control_dependencies([R.ConsumeMutexLock(mutex_lock=first)]):
+            later = R.StridedSlice(input=pair, begin=[1], end=[2], strides=[1], shrink_axis_mask=1)
+        return R.ConsumeMutexLock(mutex_lock=later)
+    case(writer, 'ConsumeMutexLock', 'held_twice', held_twice, INVALID_ARGUMENT)
+
+
 def make(writer):
+    make_mutexes(writer)
     make_areas(writer)
     make_maps(writer, '')
     make_maps(writer, 'Ordered')
