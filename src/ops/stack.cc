@@ -1,11 +1,12 @@
-// Stacks of tensors, on which the gradients of loops find the values of earlier iterations.
+// Stacks of tensors, on which the gradients of loops find the values of earlier iterations. The ops without V2 have
+// handles by reference and no limit; they share the kernels.
 
 #include <atomic>
 #include <mutex>
 #include <vector>
 
-#include "op/kernel.h"
 #include "op/shape_context.h"
+#include "ops/named_resource.h"
 
 namespace millrace {
 namespace {
@@ -61,7 +62,7 @@ class Stack final : public Resource {
 };
 
 absl::StatusOr<std::shared_ptr<Stack>> find_stack(const KernelContext& ctx) {
-  MR_ASSIGN_OR_RETURN(const ResourceHandle handle, ctx.handle(0));
+  MR_ASSIGN_OR_RETURN(const ResourceName handle, handle_name(ctx, 0));
   return ctx.services().step_resources().lookup<Stack>(handle.container, handle.name);
 }
 
@@ -73,16 +74,17 @@ class MakeStack final : public Kernel {
     return absl::OkStatus();
   }
   absl::Status compute(KernelContext& ctx) override {
-    if (ctx.shape(0).rank() != 0) return invalid_argument("Stack size must be a scalar, but had shape: ", ctx.shape(0));
-    MR_ASSIGN_OR_RETURN(const int64_t max_size, ctx.int_scalar(0));
-    ResourceHandle handle;
-    handle.device = ctx.node().device;
-    handle.container = kContainer;
-    handle.name = str_cat(name_, "_", counter_.fetch_add(1, std::memory_order_relaxed));
-    handle.type_name = "Stack";
+    MR_ASSIGN_OR_RETURN(const int64_t max_size, this->max_size(ctx));
+    const ResourceName handle{std::string(kContainer),
+                              str_cat(name_, "_", counter_.fetch_add(1, std::memory_order_relaxed))};
     MR_RETURN_IF_ERROR(ctx.services().step_resources().create<Stack>(
         kContainer, handle.name, std::make_shared<Stack>(handle.name, dtype_, max_size)));
-    return ctx.set_scalar(0, std::move(handle));
+    return set_handle(ctx, 0, handle, "Stack");
+  }
+  static absl::StatusOr<int64_t> max_size(const KernelContext& ctx) {
+    if (ctx.num_inputs() == 0) return -1;
+    if (ctx.shape(0).rank() != 0) return invalid_argument("Stack size must be a scalar, but had shape: ", ctx.shape(0));
+    return ctx.int_scalar(0);
   }
   bool is_cheap() const override { return true; }
 
@@ -134,33 +136,38 @@ void register_stack(Registry& registry) {
       .not_differentiable()
       .cpu<MakeStack>()
       .doc("A stack of tensors, which lives as long as the step.");
-  registry.op("StackPushV2")
-      .input("handle: resource")
-      .input("elem: T")
-      .output("output: T")
-      .attr("T: type")
-      .attr("swap_memory: bool = false")  // between a device and the host; here all memory is the host's
-      .stateful()
-      .shape(push_shape)
-      .not_differentiable()
-      .cpu<StackPush>()
-      .doc("Puts a tensor on top of a stack and hands it on.");
-  registry.op("StackPopV2")
-      .input("handle: resource")
-      .output("elem: elem_type")
+  registry.op("Stack")
+      .output("handle: Ref(string)")
       .attr("elem_type: type")
+      .attr("stack_name: string = ''")
       .stateful()
-      .shape(unknown_shapes)
+      .shape(stack_shape)
       .not_differentiable()
-      .cpu<StackPop>()
-      .doc("Takes the tensor from the top of a stack.");
-  registry.op("StackCloseV2")
-      .input("handle: resource")
-      .stateful()
-      .shape(no_outputs)
-      .not_differentiable()
-      .cpu<StackClose>()
-      .doc("Frees the tensors; the stack cannot be used any more.");
+      .cpu<MakeStack>()
+      .doc("A stack of tensors, which lives as long as the step.");
+  for (const bool v2 : {false, true}) {
+    const auto op = [&](const char* name) {
+      OpBuilder builder =
+          registry.op(str_cat(name, v2 ? "V2" : "")).input(v2 ? "handle: resource" : "handle: Ref(string)");
+      if (v2) builder.stateful();
+      return builder.not_differentiable();
+    };
+    op("StackPush")
+        .input("elem: T")
+        .output("output: T")
+        .attr("T: type")
+        .attr("swap_memory: bool = false")  // between a device and the host; here all memory is the host's
+        .shape(push_shape)
+        .cpu<StackPush>()
+        .doc("Puts a tensor on top of a stack and hands it on.");
+    op("StackPop")
+        .output("elem: elem_type")
+        .attr("elem_type: type")
+        .shape(unknown_shapes)
+        .cpu<StackPop>()
+        .doc("Takes the tensor from the top of a stack.");
+    op("StackClose").shape(no_outputs).cpu<StackClose>().doc("Frees the tensors; the stack cannot be used any more.");
+  }
 }
 
 }  // namespace millrace

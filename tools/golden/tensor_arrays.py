@@ -160,14 +160,19 @@ def make(w):
     case('TensorArrayGradWithShape', 'zeros', lambda: Array(3).write(1, rows).gradient(prepend=[2]).read(1))
     bad('TensorArrayGradWithShape', 'negative', lambda: Array(3).write(1, rows).gradient(prepend=hidden([-2])).read(1))
 
-    def stacked(pushes, pops, max_size=-1, dtype=tf.float32):
-        stack, after, popped = R.StackV2(max_size=max_size, elem_type=dtype), [], []
+    def stacked(pushes, pops, max_size=-1, dtype=tf.float32, old=False, close=False):
+        new, push, pop = (R.Stack, R.StackPush, R.StackPop) if old else (R.StackV2, R.StackPushV2, R.StackPopV2)
+        stack = new(elem_type=dtype, **({} if old else {'max_size': max_size}))
+        after, popped = [], []
         for value in pushes:
             with tf.control_dependencies(after):
-                after = [R.StackPushV2(handle=stack, elem=value)]
+                after = [push(handle=stack, elem=value)]
+        if close:
+            with tf.control_dependencies(after):
+                after = [(R.StackClose if old else R.StackCloseV2)(handle=stack)]
         for _ in range(pops):
             with tf.control_dependencies(after):
-                after = [R.StackPopV2(handle=stack, elem_type=dtype)]
+                after = [pop(handle=stack, elem_type=dtype)]
             popped += after
         return popped or after
     case('StackV2', 'last_in_first_out', lambda: stacked([rows, rows[0], np.float32(7)], 3))
@@ -177,3 +182,11 @@ def make(w):
     bad('StackV2', 'full', lambda: stacked([rows, rows], 1, 1))
     bad('StackV2', 'dtype', lambda: stacked([tf.constant(1)], 1))
     bad('StackV2', 'size_shape', lambda: stacked([rows], 1, hidden([1, 2])))
+
+    case('Stack', 'last_in_first_out', lambda: stacked([rows, rows[0], np.float32(7)], 3, old=True))
+    case('Stack', 'string', lambda: stacked(['a', 'b'], 2, dtype=tf.string, old=True))
+    case('Stack', 'push', lambda: stacked([rows], 0, old=True))
+    bad('Stack', 'empty', lambda: stacked([rows], 2, old=True))
+    bad('Stack', 'dtype', lambda: stacked([tf.constant(1)], 1, old=True))
+    bad('Stack', 'closed', lambda: stacked([rows], 1, old=True, close=True))
+    bad('StackV2', 'closed', lambda: stacked([rows], 1, close=True))
