@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "base/deadline.h"
 #include "graph/graph.h"
-#include "runtime/deadline.h"
 #include "runtime/plan.h"
 #include "runtime/program.h"
 #include "runtime/runtime.h"

@@ -10,7 +10,7 @@ namespace millrace {
 using DeadlineToken = uint64_t;
 
 // Calls `callback` once after `delay`, on the timer's thread; it must not block.
-DeadlineToken call_after(std::chrono::milliseconds delay, std::function<void()> callback);
+DeadlineToken call_after(std::chrono::microseconds delay, std::function<void()> callback);
 // Afterwards the callback neither runs nor will run.
 void cancel_call(DeadlineToken token);
 

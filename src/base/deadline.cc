@@ -1,4 +1,4 @@
-#include "runtime/deadline.h"
+#include "base/deadline.h"
 
 #include <condition_variable>
 #include <map>
@@ -76,7 +76,7 @@ Timer& timer() {
 
 }  // namespace
 
-DeadlineToken call_after(std::chrono::milliseconds delay, std::function<void()> callback) {
+DeadlineToken call_after(std::chrono::microseconds delay, std::function<void()> callback) {
   return timer().add(Clock::now() + delay, std::move(callback));
 }
 
