@@ -154,5 +154,18 @@ TEST(Gradients, of_a_list_of_tensors_that_is_used_twice) {
   expect_gradient(g, {x}, {grid({3, 2}, -1, 1)}, g.op("Mul", {whole, g.op("Square", {one})}), "a list used twice");
 }
 
+TEST(Gradients, of_a_batch_and_back) {
+  TestGraph g;
+  const Output x = g.placeholder(DataType::kDouble, {2, 3});
+  Node* batch = g.node("Batch", {std::vector<Output>{x}},
+                       {{"num_batch_threads", 1},
+                        {"max_batch_size", 2},
+                        {"batch_timeout_micros", 0},
+                        {"grad_timeout_micros", 10'000'000}});
+  const Output squares = g.op("Square", {Output(batch, 0)});
+  const Output y = g.op("Unbatch", {squares, Output(batch, 1), Output(batch, 2)}, {{"timeout_micros", 10'000'000}});
+  expect_gradient(g, {x}, {grid({2, 3}, -1, 1)}, y, "a batch and back");
+}
+
 }  // namespace
 }  // namespace millrace

@@ -102,6 +102,11 @@ std::string wrong_repetition(SessionCore& session, const Trial& trial, const std
 
 }  // namespace
 
+bool gives_the_same_twice(const OpEntry& op) {
+  return !op.is_stateful() &&
+         std::ranges::none_of(op.def.attrs, [](const AttrDef& attr) { return attr.name == "shared_name"; });
+}
+
 std::string describe(const Trial& trial) {
   std::string text;
   for (const Node* node : trial.graph->nodes()) {

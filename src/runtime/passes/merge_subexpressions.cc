@@ -8,6 +8,8 @@ namespace {
 bool can_merge(const PlanNode& node) {
   if (!node.state || node.removed || node.is_stateful() || flow_kind(node.op) != FlowKind::kNone) return false;
   if (node.num_outputs() == 0 || (node.inputs.empty() && !node.is_constant())) return false;
+  // Ops that name what they share with others, such as batches, have an identity of their own.
+  if (node.info().attrs.contains("shared_name")) return false;
   // Neither references nor what handles and variants stand for: those have an identity of their own.
   const auto is_value = [](DataType t) { return !is_ref(t) && t != DataType::kResource && t != DataType::kVariant; };
   return std::ranges::all_of(node.info().input_types, is_value) &&
