@@ -22,15 +22,20 @@ absl::StatusOr<std::vector<Tensor>> values_from(const KernelContext& ctx, int fi
   return args;
 }
 
+// `what`: the function's part in the op, for messages.
 absl::Status check_call(const NodeInfo& node, const CallableFunction& f, std::span<const DataType> inputs,
-                        std::span<const DataType> outputs, std::string_view name) {
+                        std::span<const DataType> outputs, std::string_view name, std::string_view what) {
   if (!std::ranges::equal(inputs, f.input_types(), {}, base_dtype)) {
     return invalid_argument("'", node.name, "': the arguments of function '", name,
                             "' are of other types than the inputs");
   }
   if (outputs.size() != f.output_types().size()) {
-    return invalid_argument("'", node.name, "': ", name == "SymbolicGradient" ? "SymGrad" : name, " expects to return ",
-                            outputs.size(), " tensor(s), but get ", f.output_types().size(), " tensor(s) instead");
+    if (name == "SymbolicGradient") {
+      return invalid_argument("'", node.name, "': SymGrad expects to return ", outputs.size(), " tensor(s), but get ",
+                              f.output_types().size(), " tensor(s) instead");
+    }
+    return invalid_argument(what, " returned ", f.output_types().size(), " arguments. Expected: ", outputs.size(),
+                            ", as outputs of '", node.name, "'");
   }
   if (!std::ranges::equal(outputs, f.output_types(), {}, base_dtype)) {
     return invalid_argument("'", node.name, "': the results of function '", name,
@@ -54,13 +59,14 @@ class Callee {
   }
   // What the function is given before those inputs.
   void prepend_argument(DataType type) { argument_types_.insert(argument_types_.begin(), type); }
+  void call_it(std::string_view what) { what_ = what; }
   absl::StatusOr<std::shared_ptr<CallableFunction>> get(const NodeInfo& node) {
     std::lock_guard lock(mutex_);
     if (function_) return function_;
     MR_ASSIGN_OR_RETURN(std::shared_ptr<CallableFunction> made, functions_->instantiate(ref_));
     const std::span<const DataType> outputs = returns_outputs_ ? std::span<const DataType>(node.output_types)
                                                                : std::span<const DataType>(made->output_types());
-    MR_RETURN_IF_ERROR(check_call(node, *made, argument_types_, outputs, ref_.name));
+    MR_RETURN_IF_ERROR(check_call(node, *made, argument_types_, outputs, ref_.name, what_));
     return function_ = std::move(made);
   }
   void call(KernelContext& ctx, std::vector<Tensor> args, Done done) {
@@ -82,6 +88,7 @@ class Callee {
   FunctionRef ref_;
   FunctionRunner* functions_ = nullptr;
   std::vector<DataType> argument_types_;
+  std::string_view what_ = "The function";
   bool returns_outputs_ = true;
   std::mutex mutex_;
   std::shared_ptr<CallableFunction> function_;
@@ -250,6 +257,7 @@ class While final : public AsyncKernel {
     MR_ASSIGN_OR_RETURN(FunctionRef cond, init.attr<FunctionRef>("cond"));
     MR_ASSIGN_OR_RETURN(FunctionRef body, init.attr<FunctionRef>("body"));
     MR_RETURN_IF_ERROR(cond_.init(init, std::move(cond), 0, /*returns_outputs=*/false));
+    body_.call_it("While loop body");
     return body_.init(init, std::move(body), 0);
   }
 
@@ -308,6 +316,7 @@ class For final : public AsyncKernel {
     MR_ASSIGN_OR_RETURN(FunctionRef body, init.attr<FunctionRef>("body"));
     MR_RETURN_IF_ERROR(body_.init(init, std::move(body), 3));
     body_.prepend_argument(DataType::kInt32);
+    body_.call_it("For loop body");
     return absl::OkStatus();
   }
 

@@ -6,7 +6,7 @@ namespace millrace {
 namespace {
 
 absl::Status check_splits(const RowSplits& splits) {
-  if (splits.empty()) return invalid_argument("Invalid ragged splits: they must have at least one element");
+  if (splits.empty()) return invalid_argument("ragged splits may not be empty");
   if (splits[0] != 0) return invalid_argument("First value of ragged splits must be 0, got ", splits[0]);
   for (size_t i = 1; i < splits.size(); ++i) {
     if (splits[i] < splits[i - 1])

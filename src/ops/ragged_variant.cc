@@ -82,7 +82,7 @@ absl::Status to_variant_shape(ShapeContext& c) {
   const PartialTensorShape& outer = n > 0 ? c.input(0) : values;
   int64_t rows = outer.has_rank() ? outer.dim(0) : -1;
   if (n > 0) {
-    if (rows == 0) return invalid_argument("Invalid ragged splits: they must have at least one element");
+    if (rows == 0) return invalid_argument("ragged splits may not be empty");
     rows = rows < 0 ? -1 : rows - 1;
   }
   return c.set_output(0, make_partial_shape({rows}));
