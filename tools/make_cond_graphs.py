@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes src/api/testdata/cond_* and batch_norm_chosen*: conditions, their gradients and layers with them as TensorFlow builds them.
+"""Writes src/api/testdata/cond_*, batch_norm_chosen* and critical_sections: conditions, their gradients, layers with them and
+critical sections as TensorFlow builds them.
 
     TF_PYTHON tools/make_cond_graphs.py        # a Python with tensorflow-cpu and tf_keras 2.21.0
 
-Lines are those of src/api/testing_graphs.h, then what the collection cond_context holds. control_flow_test.cc and
-same_image_graph_test.cc repeat the calls. cond_model.meta is for import.
+Lines are those of src/api/testing_graphs.h, then what the collection cond_context holds. control_flow_test.cc,
+same_image_graph_test.cc and critical_section_test.cc repeat the calls. cond_model.meta is for import.
 """
 import os
 import pathlib
@@ -55,6 +56,15 @@ def nested():
     tf.gradients(y, [x])
 
 
+def critical_sections():
+    x, _ = inputs()
+    section = tf.CriticalSection()
+    y = section.execute(lambda: x * 2.)
+    tf.CriticalSection(name='other', shared_name='shared').execute(lambda: [tf.square(y), tf.constant(1)], name='both')
+    with tf.control_dependencies([y]):
+        section.execute(lambda: tf.cond(tf.constant(True), lambda: tf.constant(1), lambda: tf.constant(2)))
+
+
 def batch_norm_chosen():
     p = tf.placeholder(tf.bool, [], name='p')
     x = tf.placeholder(tf.float32, [None, 8, 8, 3], name='x')
@@ -93,7 +103,7 @@ def describe(c):
 
 for build in (values, reference_variables, resource_variables, nested):
     write(build, f'cond_{build.__name__}', True)
-for build in (batch_norm_chosen, batch_norm_chosen_unfused):
+for build in (batch_norm_chosen, batch_norm_chosen_unfused, critical_sections):
     write(build, build.__name__, False)
 with tf.Graph().as_default():
     nested()

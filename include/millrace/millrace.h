@@ -3,6 +3,7 @@
 
 #include "millrace/array_ops.h"
 #include "millrace/control_flow.h"
+#include "millrace/critical_section.h"
 #include "millrace/data.h"
 #include "millrace/data_experimental.h"
 #include "millrace/errors.h"
