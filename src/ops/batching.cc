@@ -346,6 +346,9 @@ class Unbatch final : public AsyncKernel {
     if (absl::Status status = unbatcher->bring(*std::move(pieces)); !status.ok()) return done(std::move(status));
     unbatcher->take(*id, ctx.cancellation(),
                     [&ctx, unbatcher, done = std::move(done)](absl::Status status, Tensor piece) {
+                      // The timer's thread is not to be held up by what the step does next.
+                      if (absl::IsDeadlineExceeded(status))
+                        return ctx.services().schedule([done, status] { done(status); });
                       if (status.ok()) status = ctx.set_output(0, std::move(piece));
                       done(std::move(status));
                     });
