@@ -13,15 +13,15 @@ import pathlib
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 os.environ['TF_ENABLE_ONEDNN_OPTS'] = '0'
 
-from golden import (arrays, audio, batching, calls, convolution, data, elementwise, files, images, linear, maths, matrices,  # noqa: E402
-                    metrics, programs, quantization, queues, ragged, record, resources, rows, segments, sequences, sparse, special, staging, state, strings,
-                    tensor_arrays, training, updates)  # after the environment
+from golden import (arrays, audio, batching, calls, convolution, data, elementwise, files, images, linear, maths,  # noqa: E402
+                    matrices, metrics, programs, quantization, queues, ragged, record, resources, rows, segments,
+                    sequences, sparse, special, staging, state, strings, tensor_arrays, training, updates, vision)  # after the environment
 
 FOLDERS = {
     'ops': [elementwise.make, arrays.make, images.make, maths.make, queues.make, state.make, convolution.make, special.make,
             segments.make, matrices.make, tensor_arrays.make, strings.make, updates.make, sparse.make, resources.make,
-            programs.calls, linear.make, quantization.make, rows.make, ragged.make, calls.make,
-            sequences.make, staging.make, batching.make, audio.make],
+            programs.calls, linear.make, quantization.make, rows.make, ragged.make,
+            calls.make, sequences.make, staging.make, batching.make, audio.make, vision.make],
     'programs': [programs.make],
     'random': [maths.make_random],
     'events/summary_ops': [state.make_summaries, state.make_sounds, state.make_writers],

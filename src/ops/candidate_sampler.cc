@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "io/file_system.h"
+#include "kernels/exact_uniform.h"
 #include "op/shape_context.h"
 #include "ops/random_generator.h"
 
@@ -17,24 +18,6 @@ namespace {
 
 // A draw that fits no bound would take this many tries; more than that ends in an error.
 constexpr int64_t kMaxTries = int64_t{1} << 27;
-
-// Uniform in [0, n): numbers that would favour small results are drawn again.
-template <class U, class Draw> U exact_uniform(U n, Draw&& draw) {
-  if ((n & (n - 1)) == 0) return draw() & (n - 1);
-  const U rejected = std::numeric_limits<U>::max() % n + 1;
-  U x = draw();
-  while (x < rejected) x = draw();
-  return x % n;
-}
-uint32_t uniform32(SinglePhilox& random, uint32_t n) {
-  return exact_uniform<uint32_t>(n, [&] { return random(); });
-}
-uint64_t uniform64(SinglePhilox& random, uint64_t n) {
-  return exact_uniform<uint64_t>(n, [&] {
-    const uint64_t low = random(), high = random();
-    return low | (high << 32);
-  });
-}
 
 // A distribution over [0, range).
 class Sampler {

@@ -152,7 +152,7 @@ class Maker {
   absl::StatusOr<Trial> build(const Call& call, Form form) {
     trial_ = Trial();
     trial_.graph = std::make_shared<GraphImpl>(all_ops(), safety_functions());
-    trial_.repeatable = gives_the_same_twice(entry_);
+    trial_.repeatable = is_repeatable(entry_);
     NodeSpec spec;
     spec.type = entry_.def.name;
     spec.name = "op";

@@ -150,7 +150,7 @@ absl::StatusOr<Trial> trial_of(const Seed& seed, const std::string& op) {
   trial.repeatable = seed.before.empty();
   for (Node* node : trial.graph->nodes()) {
     if (node->op() == op && trial.node == nullptr) trial.node = node;
-    if (!node->entry() || !gives_the_same_twice(*node->entry())) trial.repeatable = false;
+    if (!node->entry() || !is_repeatable(*node->entry())) trial.repeatable = false;
   }
   const auto step = [&](const std::vector<std::string>& fetches,
                         const std::vector<std::string>& targets) -> absl::StatusOr<Trial::Step> {

@@ -102,7 +102,10 @@ std::string wrong_repetition(SessionCore& session, const Trial& trial, const std
 
 }  // namespace
 
-bool gives_the_same_twice(const OpEntry& op) {
+bool is_repeatable(const OpEntry& op) {
+  for (const char* name : {"ExtractGlimpse", "FractionalAvgPool", "FractionalMaxPool"}) {
+    if (op.def.name.starts_with(name)) return false;
+  }
   return !op.is_stateful() &&
          std::ranges::none_of(op.def.attrs, [](const AttrDef& attr) { return attr.name == "shared_name"; });
 }

@@ -25,9 +25,9 @@ struct Trial {
   bool repeatable = false;                       // the main step twice must give the same bits twice
 };
 
-// Not so for stateful ops, nor for those that share something by name, such as batches, though TensorFlow does not call
-// them stateful.
-bool gives_the_same_twice(const OpEntry& op);
+// False for stateful ops, and for those that share something by name or draw numbers without a seed, though TensorFlow
+// does not call them stateful.
+bool is_repeatable(const OpEntry& op);
 
 // What the trial runs, for who has to look into it.
 std::string describe(const Trial& trial);
