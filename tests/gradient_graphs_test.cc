@@ -64,7 +64,8 @@ class GradientGraphs : public testing::TestWithParam<std::pair<const char*, size
 class StaticShapes : public testing::TestWithParam<std::pair<const char*, size_t>> {};
 INSTANTIATE_TEST_SUITE_P(, GradientGraphs,
                          testing::Values(std::pair("gradients.tfrecord", size_t{100}),
-                                         std::pair("tensor_array_gradients.tfrecord", size_t{9})));
+                                         std::pair("tensor_array_gradients.tfrecord", size_t{9}),
+                                         std::pair("vision_gradients.tfrecord", size_t{16})));
 INSTANTIATE_TEST_SUITE_P(, StaticShapes,
                          testing::Values(std::pair("shapes.tfrecord", size_t{100}),
                                          std::pair("tensor_array_shapes.tfrecord", size_t{7})));

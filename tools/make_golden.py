@@ -13,19 +13,19 @@ import pathlib
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 os.environ['TF_ENABLE_ONEDNN_OPTS'] = '0'
 
-from golden import (arrays, audio, batching, calls, convolution, data, elementwise, files, images, linear, maths,  # noqa: E402
+from golden import (arrays, audio, batching, calls, convolution, ctc, data, elementwise, files, images, linear, maths,  # noqa: E402
                     matrices, metrics, programs, quantization, queues, ragged, record, resources, rows, segments,
                     sequences, sparse, special, staging, state, strings, tensor_arrays, training, updates, vision)  # after the environment
 
 FOLDERS = {
     'ops': [elementwise.make, arrays.make, images.make, maths.make, queues.make, state.make, convolution.make, special.make,
             segments.make, matrices.make, tensor_arrays.make, strings.make, updates.make, sparse.make, resources.make,
-            programs.calls, linear.make, quantization.make, rows.make, ragged.make,
-            calls.make, sequences.make, staging.make, batching.make, audio.make, vision.make],
+            programs.calls, linear.make, quantization.make, rows.make, ragged.make, calls.make, sequences.make, staging.make,
+            batching.make, audio.make, vision.make, ctc.make],
     'programs': [programs.make],
     'random': [maths.make_random],
     'events/summary_ops': [state.make_summaries, state.make_sounds, state.make_writers],
-    'gradients': [training.make_gradients, ragged.gradients],
+    'gradients': [training.make_gradients, ragged.gradients, ctc.make_gradients],
     'losses': [training.make_losses],
     'metrics': [metrics.make],
     'training': [training.make_trajectories, training.make_learning_rates],

@@ -5,7 +5,8 @@
 
 gradients.tfrecord: graphs after tf.gradients(y, xs); each record has name, graph_def, y, xs and the names of the results
 ("values|indices|dense_shape" of sparse ones, "-" of None). shapes.tfrecord: graphs with the static shapes of all outputs.
-tensor_array_gradients.tfrecord and tensor_array_shapes.tfrecord: the same of TensorArrays. Names of files limit the work to these.
+tensor_array_gradients.tfrecord and tensor_array_shapes.tfrecord: the same of TensorArrays; vision_gradients.tfrecord: of
+images, volumes, sequences and gamma samples. Names of files limit the work to these.
 """
 import os
 import pathlib
@@ -15,7 +16,7 @@ os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 import tensorflow.compat.v1 as tf  # noqa: E402
 
 tf.disable_v2_behavior()
-RECORDS = {'gradients': [], 'shapes': [], 'tensor_array_gradients': [], 'tensor_array_shapes': []}
+RECORDS = {'gradients': [], 'shapes': [], 'tensor_array_gradients': [], 'tensor_array_shapes': [], 'vision_gradients': []}
 
 
 def P(*shape, dtype=tf.float32):
@@ -403,10 +404,30 @@ def tensor_arrays():
     shape(stack, 'tensor_array_shapes')
 
 
+def vision():
+    raw = tf.raw_ops
+
+    def add(name, fn, *shape):
+        gradient(name, imported(one(fn, *shape)), 'vision_gradients')
+
+    for batch in (2, None):
+        add(f'volume patches {batch}', lambda x: raw.ExtractVolumePatches(input=x, ksizes=[1, 2, 2, 2, 1], strides=[1, 1, 2, 1, 1], padding='SAME'), batch, 4, 3, 5, 2)
+        add(f'dilation {batch}', lambda x: tf.nn.dilation2d(x, tf.ones([2, 3, 2]), strides=[1, 1, 2, 1], rates=[1, 2, 1, 1], padding='SAME'), batch, 5, 4, 2)
+        add(f'fractional max {batch}', lambda x: raw.FractionalMaxPool(value=x, pooling_ratio=[1, 1.5, 1.5, 1], overlapping=True)[0], batch, 5, 6, 2)
+        add(f'scale and translate {batch}', lambda x: raw.ScaleAndTranslate(images=x, size=[3, 3], scale=[.5, .5], translation=[0., 0.], kernel_type='box'), batch, 5, 6, 2)
+        add(f'ctc {batch}', lambda x: raw.CTCLoss(inputs=x, labels_indices=tf.placeholder(tf.int64, [None, 2]), labels_values=I(None), sequence_length=I(None))[0],
+            7, batch, 4)
+        for shape in ([5, 4], None):
+            add(f'gamma {batch} {shape}', lambda x, shape=shape: raw.RandomGamma(shape=I(None) if shape is None else shape, alpha=x), batch, 3)
+    add('volume patches many', lambda x: raw.ExtractVolumePatches(input=x, ksizes=[1, 3, 3, 3, 1], strides=[1, 1, 1, 1, 1], padding='SAME'), None, 9, 9, 9, 1)
+    add('fractional avg', lambda x: raw.FractionalAvgPool(value=x, pooling_ratio=[1, 1.5, 1.5, 1])[0], 2, 5, 6, 2)
+
+
 def main():
     gradients()
     shapes()
     tensor_arrays()
+    vision()
     folder = pathlib.Path(__file__).resolve().parent.parent / 'tests' / 'data' / 'graphs'
     folder.mkdir(parents=True, exist_ok=True)
     for kind, records in RECORDS.items():

@@ -186,7 +186,7 @@ Dual gamma_density(double a, double x) {
   return {v, v * (std::log(x) - digamma(a))};
 }
 
-// The lower function by its power series, for x < a + 1.
+// The lower function over the density by its power series, for x < a + 1.
 Dual igamma_series(double a, double x) {
   const Dual da{a, 1};
   Dual term = Dual{1, 0} / da, sum = term;
@@ -197,10 +197,10 @@ Dual igamma_series(double a, double x) {
     sum = sum + term;
     if (std::abs(term.v) <= kEpsilon / 4 * std::abs(sum.v) && std::abs(term.d) <= kEpsilon / 4 * std::abs(sum.d)) break;
   }
-  return gamma_density(a, x) * sum;
+  return sum;
 }
 
-// The upper function by its continued fraction (modified Lentz), for x >= a + 1.
+// The upper function over the density by its continued fraction (modified Lentz), for x >= a + 1.
 Dual igammac_fraction(double a, double x) {
   const Dual da{a, 1}, one{1, 0};
   Dual b = Dual{x, 0} + one - da;
@@ -218,8 +218,11 @@ Dual igammac_fraction(double a, double x) {
     h = h * delta;
     if (std::abs(delta.v - 1) <= kEpsilon && std::abs(delta.d) <= kEpsilon) break;
   }
-  return gamma_density(a, x) * h;
+  return h;
 }
+
+Dual lower_igamma(double a, double x) { return gamma_density(a, x) * igamma_series(a, x); }
+Dual upper_igamma(double a, double x) { return gamma_density(a, x) * igammac_fraction(a, x); }
 
 }  // namespace
 
@@ -228,19 +231,33 @@ double igamma(double a, double x) {
   if (x == 0) return 0;
   if (x == kInf) return a == kInf ? kNan : 1;
   if (a == kInf) return 0;
-  return x < a + 1 ? igamma_series(a, x).v : 1 - igammac_fraction(a, x).v;
+  return x < a + 1 ? lower_igamma(a, x).v : 1 - upper_igamma(a, x).v;
 }
 double igammac(double a, double x) {
   if (!(a > 0) || !(x >= 0)) return kNan;
   if (x == 0) return 1;
   if (x == kInf) return a == kInf ? kNan : 0;
   if (a == kInf) return 1;
-  return x < a + 1 ? 1 - igamma_series(a, x).v : igammac_fraction(a, x).v;
+  return x < a + 1 ? 1 - lower_igamma(a, x).v : upper_igamma(a, x).v;
 }
 double igamma_grad_a(double a, double x) {
   if (!(a > 0) || !(x >= 0)) return kNan;
   if (x == 0 || x == kInf || a == kInf) return 0;
-  return x < a + 1 ? igamma_series(a, x).d : -igammac_fraction(a, x).d;
+  return x < a + 1 ? lower_igamma(a, x).d : -upper_igamma(a, x).d;
+}
+// By implicit differentiation of igamma(a, x(a)) = constant; the density is left out of both parts, as it may underflow
+// where their ratio does not.
+double gamma_sample_grad(double a, double x) {
+  if (x == 0) return 0;
+  if (!(a > 0) || !(x > 0)) return kNan;
+  if (x == kInf || a == kInf) return 0;
+  const double log_slope = std::log(x) - digamma(a);
+  if (x < a + 1) {
+    const Dual lower = igamma_series(a, x);
+    return -x * (lower.d + log_slope * lower.v);
+  }
+  const Dual upper = igammac_fraction(a, x);
+  return x * (upper.d + log_slope * upper.v);
 }
 
 namespace {

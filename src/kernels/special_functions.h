@@ -12,6 +12,7 @@ double polygamma(double n, double x);          // nth derivative of digamma
 double igamma(double a, double x);             // regularized lower incomplete gamma function
 double igammac(double a, double x);            // 1 - igamma
 double igamma_grad_a(double a, double x);      // d igamma / d a
+double gamma_sample_grad(double a, double x);  // d x / d a of a gamma variate x: -(d igamma / d a) / density
 double betainc(double a, double b, double x);  // regularized incomplete beta function
 
 // Modified Bessel functions; the `e` forms are scaled by e^-|x| (i) and e^x (k).

@@ -48,6 +48,12 @@ TEST(SpecialFunctions, keep_their_identities) {
   const double h = 1e-5;
   for (const double x : {0.5, 3.0, 20.0})
     EXPECT_NEAR(igamma_grad_a(2.5, x), (igamma(2.5 + h, x) - igamma(2.5 - h, x)) / (2 * h), 1e-9) << x;
+  for (const double x : {0.5, 3.0, 20.0}) {
+    const double density = std::exp(1.5 * std::log(x) - x - lgamma(2.5));
+    EXPECT_NEAR(gamma_sample_grad(2.5, x) * density, -igamma_grad_a(2.5, x), 1e-13) << x;
+  }
+  // Where the density underflows: for small x, igamma(a, x) = x^a / Gamma(a + 1).
+  EXPECT_NEAR(gamma_sample_grad(200, 1e-3), -1e-3 / 200 * (std::log(1e-3) - digamma(201)), 1e-9);
   // Wronskians join I and K, at arguments of every branch.
   for (const double x : {0.5, 1.9, 2.1, 10.0, 40.0})
     EXPECT_NEAR((bessel_i0e(x) * bessel_k1e(x) + bessel_i1e(x) * bessel_k0e(x)) * x, 1, 1e-12) << x;

@@ -10,8 +10,11 @@
 
 #include "kernels/parallel.h"
 #include "kernels/philox.h"
+#include "op/gradient_context.h"
 #include "op/kernel.h"
 #include "op/shape_context.h"
+#include "ops/gradient_ops.h"
+#include "ops/math_gradients.h"
 #include "ops/random_generator.h"
 
 namespace millrace {
@@ -178,6 +181,33 @@ template <class T> class RandomPoissonV1 final : public Kernel {
   RandomPoisson<T, T> inner_;
 };
 
+// Through each sample by implicit differentiation (Figurnov et al., "Implicit Reparameterization Gradients", NeurIPS
+// 2018), summed over the samples of each alpha.
+absl::Status gamma_gradient(GradientContext& g) {
+  const Output dy = g.dy(0), alpha = g.x(1);
+  const auto guard = g.control_dependencies({dy});
+  const Output dims = gradients::shape(g, g.x(0));
+  Output samples;  // how many dimensions the samples have
+  {
+    const auto scope = g.name_scope("strided_slice");
+    const Output begin = int_list(g, {0}, "stack"), end = int_list(g, {1}, "stack_1");
+    const Output strides = int_list(g, {1}, "stack_2");
+    samples = g.op("StridedSlice", {dims, begin, end, strides}, {{"shrink_axis_mask", int64_t{1}}}, "/");
+  }
+  Output ones;
+  {
+    const auto scope = g.name_scope("ones");
+    const Output packed = stack(g, {samples}, "packed");
+    ones = g.op("Fill", {packed, g.int32_scalar(1)}, {}, "/");
+  }
+  const Output broadcastable = concat(g, {ones, gradients::shape(g, alpha)}, 0);
+  const Output by_sample = g.op("RandomGammaGrad", {gradients::reshape(g, alpha, broadcastable), g.y(0)});
+  const Output product = gradients::mul(g, dy, by_sample);
+  const Output axes = gradients::range(g, 0, samples);
+  g.set_dx(1, gradients::reduce(g, "Sum", product, axes));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void register_random_rejection(Registry& registry) {
@@ -192,6 +222,7 @@ void register_random_rejection(Registry& registry) {
       .stateful()
       .shape(shape_and_parameter_shape)
       .cpu<RandomGamma, Half, float, double>()
+      .gradient(gamma_gradient)
       .doc("Gamma numbers of rate 1, `shape` many for each alpha.");
   using Out = Types<Half, float, double, int32_t, int64_t>;
   registry.op("RandomPoisson")

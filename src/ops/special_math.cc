@@ -333,6 +333,10 @@ void register_error_and_gamma(Registry& r) {
   function2<special::igammac>(r, "Igammac", "a", "x", kFloats, igammac_gradient,
                               "The regularized upper incomplete gamma function.");
   function2<special::igamma_grad_a>(r, "IgammaGradA", "a", "x", kTwo, nullptr, "The derivative of igamma(a, x) by a.");
+  OpBuilder gamma_grad = r.op("RandomGammaGrad");
+  gamma_grad.input("alpha: T").input("sample: T").output("output: T").attr(kTwo).shape(broadcast_shape);
+  gamma_grad.doc("The derivative of a sample of RandomGamma by alpha.");
+  binary_kernels<InDouble2<special::gamma_sample_grad>>(gamma_grad, Types<float, double>{});
   function2<special::zeta>(r, "Zeta", "x", "q", kTwo, zeta_gradient, "Hurwitz's zeta function.");
   function2<special::polygamma>(r, "Polygamma", "a", "x", kTwo, polygamma_gradient, "The a-th derivative of digamma.");
   r.op("Betainc")
