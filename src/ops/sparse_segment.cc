@@ -100,8 +100,7 @@ template <Weight kWeight, class T> class SparseSegmentGradient : public Kernel {
     if (ctx.input(3).rank() != 0) return invalid_argument("output_dim0 should be a scalar.");
     MR_ASSIGN_OR_RETURN(const int32_t rows, ctx.scalar<int32_t>(3));
     MR_ASSIGN_OR_RETURN(const TensorShape out_shape, with_dim(shape, 0, rows));
-    MR_ASSIGN_OR_RETURN(const int64_t last, count_segments(s.segments));
-    if (last > shape.dim(0)) return invalid_argument("Invalid number of segments");
+    if (!s.segments.empty() && s.segments.back() >= shape.dim(0)) return invalid_argument("Invalid number of segments");
     std::vector<int64_t> counts(s.segments.empty() ? 0 : static_cast<size_t>(shape.dim(0)), 0);
     for (const int64_t segment : s.segments) {
       int64_t at = 0;

@@ -313,7 +313,8 @@ absl::Status pop_shape(ShapeContext& c) {
   MR_ASSIGN_OR_RETURN(const PartialTensorShape list, handle_element_shape(c, 0));
   MR_ASSIGN_OR_RETURN(const PartialTensorShape given, known_element_shape(c, 1));
   MR_RETURN_IF_ERROR(set_list_handle(c, 0, list));
-  return c.set_output(1, merge(list, given));
+  absl::StatusOr<PartialTensorShape> both = merge(list, given);
+  return c.set_output(1, both.ok() ? *both : PartialTensorShape());  // where they differ, the kernel says so
 }
 
 absl::Status get_shape(ShapeContext& c) {

@@ -182,8 +182,12 @@ absl::StatusOr<std::unique_ptr<Reader>> make_reader(const std::string& encoding)
   // ICU reads names without their punctuation; iconv knows some with it, some without.
   std::string dashes = encoding;
   std::ranges::replace(dashes, '_', '-');
-  const std::string page = name.starts_with("WINDOWS") ? "CP" + name.substr(7) : name;
-  for (const std::string& spelling : {encoding, dashes, page}) {
+  std::vector<std::string> spellings = {encoding, dashes, name.starts_with("WINDOWS") ? "CP" + name.substr(7) : name};
+  // ICU's Shift_JIS has a backslash where iconv's has the yen sign, and the characters of Windows.
+  for (const char* alias : {"SHIFTJIS", "SJIS", "XSJIS", "MS932", "WINDOWS31J"}) {
+    if (name == alias) spellings = {"CP932"};
+  }
+  for (const std::string& spelling : spellings) {
     const iconv_t converter = plain ? iconv_open("UTF-32BE", spelling.c_str()) : reinterpret_cast<iconv_t>(-1);
     if (converter != reinterpret_cast<iconv_t>(-1)) return std::make_unique<IconvReader>(converter);
   }

@@ -129,7 +129,42 @@ def inside(w):
     csv('error_required', [b',2'], [np.zeros([0], 'i'), np.array([0], 'i')], error=INVALID_ARGUMENT)
 
 
+MARKS = np.array([b'\xef\xbb\xbf*', b'\xfe\xff\0*', b'\xff\xfe*\0', b'*\xef\xbb\xbf', b'\0\0\xfe\xff\0\0\0*', b'\xff\xfe\0\0*\0\0\0',
+                  b'\xfe\xff\xfe\xff\0*', b'\xff\xfe\0\xd8*\0', b'\xfe\xff', b'\xff\xfe', b'\xff', b''], object)
+
+
+def unicode(w):
+    """Byte order marks, encodings by all their names, and what to do with what is no character."""
+    for encoding in ('UTF-8', 'UTF-16-BE', 'UTF-16-LE', 'utf16le', 'UTF-32-BE', 'UTF-32-LE'):
+        label = encoding.lower().replace('-', '_') + ('_plain' if encoding == 'utf16le' else '')
+        op_case(w, 'UnicodeTranscode', MARKS, label=label, input_encoding=encoding, output_encoding='UTF-8', errors='replace')
+        op_case(w, 'UnicodeDecode', MARKS, label=label, input_encoding=encoding)
+        op_case(w, 'UnicodeDecodeWithOffsets', MARKS, label=label, input_encoding=encoding)
+    for encoding in ('UTF-16', 'UTF-32'):  # one string each: the order that the first one sets stays, in TensorFlow, for all of a tensor
+        for number, text in enumerate(MARKS):
+            op_case(w, 'UnicodeDecodeWithOffsets', np.array([text], object), label=f'{encoding}_{number}'.lower().replace('-', '_'), input_encoding=encoding)
+    texts = {'ja': [b'\\~', b'\x83\x4f', b'\x87\x40', b'\x81\x60'], 'euc': [b'\xc6\xfc\xcb\xdc', b'a'], 'zh': [b'\xca\xf5', b'\xb3\xcc'],
+             'tw': [b'\xb3\x4e', b'z'], 'ko': [b'\xc7\xd1\xb9\xce'], 'one': [b'\xe4\xf6', b'Az']}
+    for encoding, text in (('shift_jis', 'ja'), ('SJIS', 'ja'), ('windows-31j', 'ja'), ('EUC-JP', 'euc'), ('euc_jp', 'euc'), ('gb18030', 'zh'), ('gb_2312', 'zh'),
+                           ('big5', 'tw'), ('euc_kr', 'ko'), ('EUCKR', 'ko'), ('KOI8_R', 'one'), ('windows1251', 'one'), ('ISO_8859_2', 'one'),
+                           ('latin1', 'one'), ('cp437', 'one'), ('US-ASCII', 'one')):
+        op_case(w, 'UnicodeTranscode', np.array(texts[text], object), label=f'names_{encoding}', input_encoding=encoding, output_encoding='UTF-16-BE')
+    broken = np.array([b'a\xffb', b'\xe2\x82', b'\xed\xa0\x80', b'\x01x'], object)
+    for errors in ('replace', 'ignore'):
+        for control in (False, True):
+            op_case(w, 'UnicodeTranscode', broken, label=f'{errors}_{control}'.lower(), input_encoding='UTF-8', output_encoding='UTF-8', errors=errors,
+                    replacement_char=ord('?'), replace_control_characters=control)
+    op_case(w, 'UnicodeTranscode', broken, label='error_strict', input_encoding='UTF-8', output_encoding='UTF-8', errors='strict', error=INVALID_ARGUMENT)
+    op_case(w, 'UnicodeTranscode', broken, label='error_encoding', input_encoding='no such', output_encoding='UTF-8', error=INVALID_ARGUMENT)
+    codes, splits = np.array([0x41, 0x20ac, 0x1f600, 0xd800, 0x110000], 'i'), np.array([0, 1, 1, 5], 'q')
+    for encoding in ('UTF-8', 'UTF-16-BE', 'UTF-32-BE'):
+        op_case(w, 'UnicodeEncode', codes, splits, label=encoding.lower().replace('-', '_'), output_encoding=encoding)
+    op_case(w, 'UnicodeEncode', codes, splits, label='error_strict', output_encoding='UTF-8', errors='strict', error=INVALID_ARGUMENT)
+    op_case(w, 'UnicodeEncode', codes, np.array([0, 7], 'q'), label='error_splits', output_encoding='UTF-8', error=INVALID_ARGUMENT)
+
+
 def make(w):
+    unicode(w)
     changes(w)
     numbers(w)
     splitting(w)
