@@ -235,7 +235,9 @@ TEST(RequestBatcher, starts_an_incomplete_batch_after_a_while) {
   batcher->submit("", std::move(request));
   std::unique_lock lock(mutex);
   ASSERT_TRUE(scheduled.wait_for(lock, std::chrono::seconds(10), [&] { return work != nullptr; }));
-  std::exchange(work, nullptr)();
+  const std::function<void()> taken = std::exchange(work, nullptr);
+  lock.unlock();  // the work takes the batcher's lock, under which it was scheduled
+  taken();
   EXPECT_THAT(ask.values(), ElementsAre(1, 2));
 }
 

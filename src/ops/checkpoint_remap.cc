@@ -84,8 +84,8 @@ absl::Status check_remapping(std::span<const int64_t> remapping, int64_t old_siz
     if (old >= old_size)
       return invalid_argument(what, "_remapping[", i, "] is ", old, ", the checkpoint's tensor has only ", old_size);
     if (const auto [at, is_new] = used.try_emplace(old, i); !is_new)
-      return invalid_argument("Old ID ", old, " is mapped to both new ID ", at->second, " and ", i,
-                              ", which is not currently supported.");
+      return unimplemented("Old ID ", old, " is mapped to both new ID ", at->second, " and ", i,
+                           ", which is not currently supported.");
   }
   return absl::OkStatus();
 }
