@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes src/ops/unicode_scripts.inc: where in Unicode the script changes, as TensorFlow's UnicodeScript tells it (ICU's numbers).
 
-    /tmp/tf/bin/python tools/make_unicode_scripts.py > src/ops/unicode_scripts.inc
+    TF_PYTHON tools/make_unicode_scripts.py > src/ops/unicode_scripts.inc      # a Python with tensorflow-cpu 2.21.0
 """
 import textwrap
 

@@ -190,26 +190,27 @@ absl::StatusOr<Tensor> SliceFileReader::read_slice(std::string_view key, const T
     return invalid_argument("Does not have sufficient slices for partitioned tensor ", key,
                             " to restore in slice_spec: ", wanted);
   };
-  std::vector<std::pair<TensorSlice, Tensor>> parts;
+  struct Part {
+    TensorSlice where, shared;  // of the full tensor
+    Tensor values;
+  };
+  std::vector<Part> parts;
   CheckedInt available = 0;
   for (size_t i = 0; i < saved.slices.size(); ++i) {
     MR_ASSIGN_OR_RETURN(TensorSlice where, saved.slices[i].resolved(saved.shape));
+    if (where == wanted) return decode(key, saved, where, stored->values[i]);
     TensorSlice shared;
-    if (where != wanted && !intersect(where, wanted, &shared)) continue;
-    MR_ASSIGN_OR_RETURN(Tensor part, decode(key, saved, where, stored->values[i]));
-    if (where == wanted) return part;
+    if (!intersect(where, wanted, &shared)) continue;
+    MR_ASSIGN_OR_RETURN(Tensor values, decode(key, saved, where, stored->values[i]));
     available += shared.shape().num_elements();
-    parts.emplace_back(std::move(where), std::move(part));
+    parts.push_back({std::move(where), std::move(shared), std::move(values)});
   }
   // Before memory is taken for what no values back.
   const TensorShape shape = wanted.shape();
   if (available.valid() && available.value() < shape.num_elements()) return too_few();
   MR_ASSIGN_OR_RETURN(Tensor result, make_zeroed_tensor(saved.dtype, shape));
   SliceFiller filler(&result, wanted);
-  for (const auto& [where, part] : parts) {
-    TensorSlice shared;
-    if (intersect(where, wanted, &shared)) filler.copy(part, where, shared);
-  }
+  for (const Part& part : parts) filler.copy(part.values, part.where, part.shared);
   if (!filler.complete()) return too_few();
   return result;
 }

@@ -29,6 +29,7 @@ expect 2 'frobnicate' frobnicate
 expect 2 '--meta' run
 expect 2 'steps' run --meta a.meta --steps many
 expect 2 'steps' run --meta a.meta --steps -1
+expect 2 'steps' run --meta a.meta --steps 99999999999999999999
 expect 2 '--nonsense' inspect --nonsense a
 expect 2 'required' inspect
 expect 1 'no such file' inspect "$folder/none"

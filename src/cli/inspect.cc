@@ -108,6 +108,8 @@ class Inspector {
         all.push_back(inspect_checkpoint(path.substr(0, path.size() - 6), options_.verify));
       } else if (name.find("tfevents") != std::string::npos && !name.ends_with(".json")) {
         all.push_back(inspect_events(path));
+      } else if (const auto seen = glimpse(files, path); seen.ok() && ends_with_table_magic(seen->end)) {
+        all.push_back(inspect_checkpoint(path, options_.verify));  // of the first format
       }
     }
     if (all.empty())

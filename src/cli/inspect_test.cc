@@ -61,6 +61,19 @@ TEST_F(Inspect, lists_the_tensors_of_a_checkpoint_however_it_is_named) {
   EXPECT_THAT(out_, AllOf(HasSubstr("latest checkpoint"), HasSubstr("all checksums are right")));
 }
 
+TEST_F(Inspect, lists_the_tensors_of_a_checkpoint_of_the_first_format) {
+  const std::string folder = kGolden + "checkpoints/first_format_sharded";
+  EXPECT_EQ(inspect({.files = {folder + "/model.ckpt-50-????"
+                                        "?-of-00002"},
+                     .verify = true}),
+            0)
+      << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("checkpoint of the first format, 4 tensors"), HasSubstr("in 2 data files"),
+                          HasSubstr("all checksums are right")));
+  EXPECT_EQ(inspect({.files = {folder}}), 0) << err_;  // each shard by itself
+  EXPECT_THAT(out_, AllOf(HasSubstr("model.ckpt-50-00000-of-00002"), HasSubstr("model.ckpt-50-00001-of-00002")));
+}
+
 TEST_F(Inspect, finds_damage_in_checkpoints) {
   int seen = 0;
   for (const auto& damaged : std::filesystem::directory_iterator(kGolden + "checkpoints/damaged")) {

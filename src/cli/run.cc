@@ -169,11 +169,6 @@ class RunCommand {
 }  // namespace
 
 int run_command(const RunCommandOptions& options) {
-  if (options.steps.value_or(0) < 0) {
-    std::fprintf(stderr, "millrace run: --steps must be at least 0, got %lld\n",
-                 static_cast<long long>(*options.steps));
-    return 2;
-  }
   if (const absl::Status status = RunCommand(options).run(); !status.ok()) {
     std::fprintf(stderr, "millrace run: %s\n", status_text(status).c_str());
     return 1;

@@ -63,14 +63,6 @@ absl::StatusOr<Tensor> concat_rows(const std::vector<Tensor>& inputs, int64_t pa
   return result;
 }
 
-absl::StatusOr<Tensor> copy_rows(const Tensor& tensor, int64_t begin, int64_t count) {
-  MR_ASSIGN_OR_RETURN(const TensorShape shape, with_dim(tensor.shape(), 0, count));
-  MR_ASSIGN_OR_RETURN(Tensor rows, make_tensor(tensor.dtype(), shape));
-  const int64_t row = tensor.dim(0) == 0 ? 0 : tensor.num_elements() / tensor.dim(0);
-  copy_values(tensor, begin * row, rows, 0, count * row);
-  return rows;
-}
-
 RequestBatcher::~RequestBatcher() {
   for (const auto& [name, queue] : queues_) {
     if (queue.timer != 0) cancel_call(queue.timer);

@@ -36,8 +36,6 @@ absl::Status check_options(const BatcherOptions& options);
 // `inputs` (not empty) one after the other along the first dimension, then the first row `padding` times.
 // InvalidArgument where dtypes or other dimensions differ, or there is no row to pad with.
 absl::StatusOr<Tensor> concat_rows(const std::vector<Tensor>& inputs, int64_t padding = 0);
-// A copy of some rows; they must be there.
-absl::StatusOr<Tensor> copy_rows(const Tensor& tensor, int64_t begin, int64_t count);
 
 class RequestBatcher : public Resource, public std::enable_shared_from_this<RequestBatcher> {
  public:

@@ -45,6 +45,14 @@ absl::StatusOr<Tensor> copy_row(const Tensor& tensor, int64_t i) {
   return row;
 }
 
+absl::StatusOr<Tensor> copy_rows(const Tensor& tensor, int64_t begin, int64_t count) {
+  MR_ASSIGN_OR_RETURN(const TensorShape shape, with_dim(tensor.shape(), 0, count));
+  MR_ASSIGN_OR_RETURN(Tensor rows, make_tensor(tensor.dtype(), shape));
+  const int64_t row = tensor.dim(0) == 0 ? 0 : tensor.num_elements() / tensor.dim(0);
+  copy_values(tensor, begin * row, rows, 0, count * row);
+  return rows;
+}
+
 absl::StatusOr<Element> stack_rows(std::vector<Element>& elements) {
   const Element& first = elements[0];
   Element batch;

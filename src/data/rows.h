@@ -14,6 +14,8 @@ void copy_values(const Tensor& from, int64_t from_begin, Tensor& to, int64_t to_
 
 // A copy of row i, without the first dimension. 0 <= i < dim 0.
 absl::StatusOr<Tensor> copy_row(const Tensor& tensor, int64_t i);
+// A copy of rows [begin, begin + count), which must be there.
+absl::StatusOr<Tensor> copy_rows(const Tensor& tensor, int64_t begin, int64_t count);
 
 // The elements as rows of one tensor per component, in order; `elements` (not empty) is used up. InvalidArgument where
 // shapes differ.

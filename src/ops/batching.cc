@@ -11,6 +11,7 @@
 #include "base/checked.h"
 #include "base/deadline.h"
 #include "data/request_batcher.h"
+#include "data/rows.h"
 #include "op/gradient_context.h"
 #include "op/shape_context.h"
 #include "ops/named_resource.h"

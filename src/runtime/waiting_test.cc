@@ -38,6 +38,19 @@ TEST(Waiting, a_step_may_take_what_it_stages_itself) {
   EXPECT_EQ((*values)[0].scalar<int32_t>(), 7);
 }
 
+// Each node waits until its step's deadline, and in another step until the session is closed.
+void expect_to_wait(const std::shared_ptr<SessionCore>& session, const std::vector<Node*>& nodes) {
+  std::vector<std::future<absl::Status>> runs;
+  for (Node* node : nodes) {
+    const auto late = run_all(*session, {}, {}, {node}, kSoon);
+    EXPECT_EQ(late.status().code(), absl::StatusCode::kDeadlineExceeded) << late.status();
+    runs.push_back(in_background(session, {node}));
+  }
+  EXPECT_TRUE(waits(runs[0]));
+  session->close();
+  for (auto& run : runs) EXPECT_TRUE(absl::IsCancelled(run.get()));
+}
+
 TEST(Waiting, staging_areas_end_waiting_with_the_step_or_the_session) {
   TestGraph g;
   const Output key = g.constant(Tensor(int64_t{1})), index = g.constant(Tensor(std::vector<int32_t>{0}));
@@ -47,16 +60,7 @@ TEST(Waiting, staging_areas_end_waiting_with_the_step_or_the_session) {
       g.node("MapUnstage", {key, index}, area("m", {{"dtypes", kInt}})),
       g.node("OrderedMapUnstageNoKey", {index}, area("m", {{"dtypes", kInt}})),
   };
-  const auto session = g.session();
-  std::vector<std::future<absl::Status>> runs;
-  for (Node* node : all) {
-    const auto late = run_all(*session, {}, {}, {node}, kSoon);
-    EXPECT_EQ(late.status().code(), absl::StatusCode::kDeadlineExceeded) << late.status();
-    runs.push_back(in_background(session, {node}));
-  }
-  EXPECT_TRUE(waits(runs[0]));
-  session->close();
-  for (auto& run : runs) EXPECT_TRUE(absl::IsCancelled(run.get()));
+  expect_to_wait(g.session(), all);
 }
 
 TEST(Waiting, a_mutex_is_free_when_its_lock_is_dropped) {
@@ -146,16 +150,7 @@ TEST(Waiting, batches_end_waiting_with_the_step_or_the_session) {
       g.node("Unbatch", {none, no_index, id}, {{"timeout_micros", kLong}}),
       g.node("UnbatchGrad", {x, index, x, id}),
   };
-  const auto session = g.session();
-  std::vector<std::future<absl::Status>> runs;
-  for (Node* node : all) {
-    const auto late = run_all(*session, {}, {}, {node}, kSoon);
-    EXPECT_EQ(late.status().code(), absl::StatusCode::kDeadlineExceeded) << late.status();
-    runs.push_back(in_background(session, {node}));
-  }
-  EXPECT_TRUE(waits(runs[0]));
-  session->close();
-  for (auto& run : runs) EXPECT_TRUE(absl::IsCancelled(run.get()));
+  expect_to_wait(g.session(), all);
 }
 
 // A call of the function for one step, in batches of `size`.
